@@ -1,0 +1,1 @@
+//! Turns DNA letters into token ids: single letters, overlapping k-mers, BPE.

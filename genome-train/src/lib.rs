@@ -1,0 +1,1 @@
+//! Tasks, batches, the training loop, metrics and reports.

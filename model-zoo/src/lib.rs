@@ -1,0 +1,1 @@
+//! Genome and natural-language models on Burn that load published checkpoints.

@@ -1,0 +1,1 @@
+//! LoRA: low-rank adapters computed at factored cost.
