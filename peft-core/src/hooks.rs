@@ -102,3 +102,42 @@ impl Hooks for [&dyn Hooks] {
         self.iter().map(|h| h.virtual_tokens()).sum()
     }
 }
+
+/// Sized stacks, which a model can be handed as `&dyn Hooks`; they do what the slice of their hooks does.
+macro_rules! as_the_slice {
+    ($(#[$doc:meta])* impl[$($n:tt)*] $stack:ty) => {
+        $(#[$doc])*
+        impl<$($n)*> Hooks for $stack {
+            fn before_linear(&self, layer: &Linear, x: Tensor<3>) -> Tensor<3> {
+                self.as_slice().before_linear(layer, x)
+            }
+            fn after_linear(&self, layer: &Linear, x: &Tensor<3>, y: Tensor<3>) -> Tensor<3> {
+                self.as_slice().after_linear(layer, x, y)
+            }
+            fn skips(&self, layer: &Linear) -> bool {
+                self.as_slice().skips(layer)
+            }
+            fn key_value(&self, block: usize, k: Tensor<4>, v: Tensor<4>) -> (Tensor<4>, Tensor<4>) {
+                self.as_slice().key_value(block, k, v)
+            }
+            fn prefix_len(&self) -> usize {
+                self.as_slice().prefix_len()
+            }
+            fn embeddings(&self, h: Tensor<3>) -> Tensor<3> {
+                self.as_slice().embeddings(h)
+            }
+            fn virtual_tokens(&self) -> usize {
+                self.as_slice().virtual_tokens()
+            }
+        }
+    };
+}
+
+as_the_slice! {
+    /// A stack whose height is known.
+    impl[const N: usize] [&dyn Hooks; N]
+}
+as_the_slice! {
+    /// A stack whose height is known at run time only.
+    impl[] Vec<&dyn Hooks>
+}

@@ -1,0 +1,32 @@
+//! Adapter folders: what PEFT writes and reads, and our own page beside it.
+//!
+//! ```text
+//! my-adapter/
+//!   adapter_config.json         the method and its settings, in PEFT's words
+//!   adapter_model.safetensors   the adapters, and the modules that were trained whole
+//!   genome_adapter.json         ours: which base, and whatever the caller needs to predict again
+//! ```
+//!
+//! Formats: PEFT's checkpoint format, <https://huggingface.co/docs/peft/developer_guides/checkpoint>.
+
+mod config;
+mod genome;
+mod read;
+mod tensors;
+mod write;
+
+pub use config::FolderConfig;
+pub use genome::{BaseModel, GenomeAdapter, sha256_of_files};
+pub use read::{AdapterFolder, Loaded};
+pub use tensors::{HostTensor, SiteTensors};
+pub use write::{Contents, write_folder};
+
+/// The method and its settings.
+pub const CONFIG_FILE: &str = "adapter_config.json";
+/// The tensors.
+pub const TENSORS_FILE: &str = "adapter_model.safetensors";
+/// Our own additions.
+pub const GENOME_FILE: &str = "genome_adapter.json";
+
+/// What PEFT puts before a module's path.
+const PREFIX: &str = "base_model.model.";
