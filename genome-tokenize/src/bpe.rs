@@ -1,0 +1,367 @@
+//! Byte pair encoding from a Hugging Face `tokenizer.json`: DNABERT-2 (Zhou et al., ICLR 2024).
+//!
+//! Upstream: `tokenizer.json` of zhihan1996/DNABERT-2-117M, run by the `tokenizers` crate. Known differences: with
+//! [`Case::Upper`] lower-case letters are read as upper-case and `U` as `T` (upstream makes each an `[UNK]`), every
+//! ambiguity code is one `[UNK]`, and bytes that are no nucleotides are errors. [`Case::Original`] gives upstream's ids.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::case::{Case, normalise};
+use crate::error::{Error, Result};
+use crate::tokenizer::{Encoding, Tokenizer};
+
+/// A tokenizer read from a `tokenizer.json`.
+///
+/// ```no_run
+/// use genome_tokenize::{BpeTokenizer, Tokenizer};
+///
+/// let tokenizer = BpeTokenizer::from_file("DNABERT-2-117M/tokenizer.json")?;
+/// assert_eq!(tokenizer.encode(b"acgta")?.ids, [1, 5, 194, 2]); // [CLS] A CGTA [SEP]
+/// # Ok::<(), genome_tokenize::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct BpeTokenizer {
+    inner: tokenizers::Tokenizer,
+    case: Case,
+    /// Token texts by id.
+    tokens: Vec<String>,
+    ids: HashMap<String, u32>,
+    special: Special,
+    frame: Frame,
+}
+
+/// The special tokens that the file's post-processor puts around a sequence.
+///
+/// We add them ourselves: the crate panics when a template names a token that its own list lacks.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Frame {
+    before: Vec<u32>,
+    after: Vec<u32>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Special {
+    pad: u32,
+    unk: u32,
+    mask: Option<u32>,
+    cls: Option<u32>,
+    sep: Option<u32>,
+}
+
+impl BpeTokenizer {
+    /// Reads a file.
+    ///
+    /// # Errors
+    ///
+    /// The file is not there or is no `tokenizer.json` with `[PAD]` and `[UNK]`.
+    pub fn from_file(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        let name = path.display().to_string();
+        match std::fs::read(path) {
+            Ok(bytes) => Self::from_bytes(&name, &bytes),
+            Err(source) => Err(Error::Io { path: name, source }),
+        }
+    }
+
+    /// Reads the bytes of a `tokenizer.json`; `path` stands in errors.
+    ///
+    /// # Errors
+    ///
+    /// As [`from_file`](Self::from_file).
+    pub fn from_bytes(path: &str, bytes: &[u8]) -> Result<Self> {
+        let broken = |problem: &str| Error::broken(path, None, problem);
+        let unusable = |e: &dyn std::fmt::Display| broken(&format!("this is no tokenizer.json that can be used: {e}"));
+        let mut json: Value = serde_json::from_slice(bytes).map_err(|e| unusable(&e))?;
+        let frame = frame(&json["post_processor"]).map_err(|e| broken(&e))?;
+        // The crate panics in some of these parts when they are broken; a length limit or padding would change the
+        // answer behind the caller's back. None of them is needed.
+        for part in ["post_processor", "decoder", "truncation", "padding"] {
+            if let Some(part) = json.get_mut(part) {
+                *part = Value::Null;
+            }
+        }
+        let inner = tokenizers::Tokenizer::from_bytes(json.to_string()).map_err(|e| unusable(&e))?;
+
+        let ids = inner.get_vocab(true);
+        let tokens = tokens_by_id(&ids).ok_or_else(|| broken("the ids of the vocabulary have gaps or repeats"))?;
+        let id = |token: &str| ids.get(token).copied();
+        let needed = |token: &str| id(token).ok_or_else(|| broken(&format!("the vocabulary has no {token}")));
+        let special = Special {
+            pad: needed("[PAD]")?,
+            unk: needed("[UNK]")?,
+            mask: id("[MASK]"),
+            cls: id("[CLS]"),
+            sep: id("[SEP]"),
+        };
+        if let Some(id) = frame.before.iter().chain(&frame.after).find(|&&id| id as usize >= tokens.len()) {
+            return Err(broken(&format!("the post-processor adds token {id}, which the vocabulary does not have")));
+        }
+        Ok(Self {
+            inner,
+            case: Case::default(),
+            tokens,
+            ids,
+            special,
+            frame,
+        })
+    }
+
+    /// Chooses what is done with lower-case letters; [`Case::Upper`] without this.
+    pub fn with_case(mut self, case: Case) -> Self {
+        self.case = case;
+        self
+    }
+
+    /// What is done with lower-case letters.
+    pub fn case(&self) -> Case {
+        self.case
+    }
+}
+
+impl Tokenizer for BpeTokenizer {
+    fn encode(&self, seq: &[u8]) -> Result<Encoding> {
+        let letters;
+        let text = match self.case {
+            Case::Upper => {
+                letters = normalise(seq)?;
+                &letters
+            }
+            Case::Original => seq,
+        };
+        let text = std::str::from_utf8(text).map_err(|e| Error::NotText { position: e.valid_up_to() })?;
+        let encoded = self
+            .inner
+            .encode(text, false)
+            .map_err(|e| Error::broken("tokenizer.json", None, format!("the tokenizer failed: {e}")))?;
+
+        let Frame { before, after } = &self.frame;
+        let end = seq.len();
+        let mut encoding = Encoding::default();
+        encoding.push(before, std::iter::repeat((0, 0)), true);
+        encoding.push(encoded.get_ids(), encoded.get_offsets().iter().copied(), false);
+        encoding.push(after, std::iter::repeat((end, end)), true);
+        Ok(encoding)
+    }
+
+    fn vocab_size(&self) -> usize {
+        self.tokens.len()
+    }
+
+    fn pad_id(&self) -> u32 {
+        self.special.pad
+    }
+
+    fn unk_id(&self) -> u32 {
+        self.special.unk
+    }
+
+    fn mask_id(&self) -> Option<u32> {
+        self.special.mask
+    }
+
+    fn cls_id(&self) -> Option<u32> {
+        self.special.cls
+    }
+
+    fn sep_id(&self) -> Option<u32> {
+        self.special.sep
+    }
+
+    fn token(&self, id: u32) -> Option<&str> {
+        self.tokens.get(usize::try_from(id).ok()?).map(String::as_str)
+    }
+
+    fn id(&self, token: &str) -> Option<u32> {
+        self.ids.get(token).copied()
+    }
+
+    fn decode(&self, ids: &[u32]) -> Result<Vec<u8>> {
+        let mut out = Vec::new();
+        let Special { pad, unk, mask, cls, sep } = self.special;
+        for (position, &id) in ids.iter().enumerate() {
+            let vocab_size = self.vocab_size();
+            let token = self.token(id).ok_or(Error::UnknownId { position, id, vocab_size })?;
+            if id == unk || Some(id) == mask {
+                out.push(b'N');
+            } else if id != pad && Some(id) != cls && Some(id) != sep {
+                out.extend_from_slice(token.as_bytes());
+            }
+        }
+        Ok(out)
+    }
+}
+
+impl std::fmt::Debug for BpeTokenizer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("BpeTokenizer")
+            .field("vocab_size", &self.vocab_size())
+            .field("case", &self.case)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Reads the post-processor of a `tokenizer.json`.
+fn frame(processor: &Value) -> std::result::Result<Frame, String> {
+    let id = |value: &Value| value.as_u64().and_then(|id| u32::try_from(id).ok());
+    match processor["type"].as_str() {
+        None => Ok(Frame::default()),
+        Some("TemplateProcessing") => {
+            let mut frame = Frame::default();
+            let mut sequences = 0;
+            for piece in processor["single"].as_array().into_iter().flatten() {
+                let Some(name) = piece["SpecialToken"]["id"].as_str() else {
+                    sequences += 1;
+                    continue;
+                };
+                let ids = processor["special_tokens"][name]["ids"].as_array();
+                let ids = ids.and_then(|ids| ids.iter().map(id).collect::<Option<Vec<u32>>>());
+                let ids = ids.ok_or_else(|| format!("the post-processor adds {name} but does not say its id"))?;
+                if sequences == 0 { &mut frame.before } else { &mut frame.after }.extend(ids);
+            }
+            if sequences != 1 {
+                return Err(format!("the post-processor takes the sequence {sequences} times: expected once"));
+            }
+            Ok(frame)
+        }
+        Some("BertProcessing") => {
+            let token = |name: &str| id(&processor[name][1]).ok_or_else(|| format!("the post-processor has no {name}"));
+            Ok(Frame {
+                before: vec![token("cls")?],
+                after: vec![token("sep")?],
+            })
+        }
+        Some(other) => Err(format!("the post-processor {other} is not supported: expected TemplateProcessing or BertProcessing")),
+    }
+}
+
+/// The texts in the order of their ids, if these are `0..n`.
+fn tokens_by_id(ids: &HashMap<String, u32>) -> Option<Vec<String>> {
+    let mut tokens = vec![None; ids.len()];
+    for (token, &id) in ids {
+        let slot = tokens.get_mut(usize::try_from(id).ok()?)?;
+        if slot.replace(token.clone()).is_some() {
+            return None;
+        }
+    }
+    tokens.into_iter().collect()
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use sample::JSON;
+    use proptest::prelude::*;
+
+    /// A tokenizer in DNABERT-2's layout with six letters and three merges.
+    pub(crate) mod sample {
+        pub(crate) const JSON: &str = r#"{"version":"1.0","truncation":{"max_length":4,"strategy":"LongestFirst","stride":0,
+        "direction":"Right"},"padding":null,
+        "added_tokens":[
+          {"id":0,"content":"[UNK]","single_word":false,"lstrip":false,"rstrip":false,"normalized":false,"special":true},
+          {"id":1,"content":"[CLS]","single_word":false,"lstrip":false,"rstrip":false,"normalized":false,"special":true},
+          {"id":2,"content":"[SEP]","single_word":false,"lstrip":false,"rstrip":false,"normalized":false,"special":true},
+          {"id":3,"content":"[PAD]","single_word":false,"lstrip":false,"rstrip":false,"normalized":false,"special":true},
+          {"id":4,"content":"[MASK]","single_word":false,"lstrip":false,"rstrip":false,"normalized":false,"special":true}],
+        "normalizer":null,"pre_tokenizer":{"type":"Whitespace"},"decoder":null,
+        "post_processor":{"type":"TemplateProcessing",
+          "single":[{"SpecialToken":{"id":"[CLS]","type_id":0}},{"Sequence":{"id":"A","type_id":0}},{"SpecialToken":{"id":"[SEP]","type_id":0}}],
+          "pair":[{"Sequence":{"id":"A","type_id":0}},{"Sequence":{"id":"B","type_id":1}}],
+          "special_tokens":{"[CLS]":{"id":"[CLS]","ids":[1],"tokens":["[CLS]"]},"[SEP]":{"id":"[SEP]","ids":[2],"tokens":["[SEP]"]}}},
+        "model":{"type":"BPE","dropout":null,"unk_token":"[UNK]","continuing_subword_prefix":null,"end_of_word_suffix":null,"fuse_unk":false,
+          "vocab":{"[UNK]":0,"[CLS]":1,"[SEP]":2,"[PAD]":3,"[MASK]":4,"A":5,"C":6,"G":7,"T":8,"TA":9,"CG":10,"CGTA":11},
+          "merges":["T A","C G","CG TA"]}}"#;
+    }
+
+    fn tokenizer() -> BpeTokenizer {
+        BpeTokenizer::from_bytes("t.json", JSON.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn letters_merge_and_offsets_count_bases() {
+        let encoding = tokenizer().encode(b"ACGTANtau").unwrap();
+        assert_eq!(encoding.ids, [1, 5, 11, 0, 9, 8, 2]);
+        assert_eq!(encoding.offsets, [(0, 0), (0, 1), (1, 5), (5, 6), (6, 8), (8, 9), (9, 9)]);
+        assert_eq!(encoding.special, [true, false, false, false, false, false, true]);
+        let empty = tokenizer().encode(b"").unwrap();
+        assert_eq!((empty.ids, empty.offsets), (vec![1, 2], vec![(0, 0), (0, 0)]));
+    }
+
+    #[test]
+    fn case_is_a_choice() {
+        let original = tokenizer().with_case(Case::Original);
+        assert_eq!(original.encode(b"TAta").unwrap().ids, [1, 9, 0, 0, 2]);
+        assert_eq!(original.encode(b"TA[MASK]TA").unwrap().ids, [1, 9, 4, 9, 2]);
+        assert_eq!(original.encode(b"TA\xff").unwrap_err().position(), Some(2));
+        assert_eq!(tokenizer().encode(b"TA[MASK]").unwrap_err().position(), Some(2));
+        assert_eq!(tokenizer().encode(b"rYn").unwrap().ids, [1, 0, 0, 0, 2]);
+    }
+
+    #[test]
+    fn tokens_and_decoding() {
+        let t = tokenizer();
+        assert_eq!((t.vocab_size(), t.token(11), t.id("CGTA"), t.token(12)), (12, Some("CGTA"), Some(11), None));
+        assert_eq!((t.pad_id(), t.unk_id(), t.mask_id(), t.cls_id(), t.sep_id()), (3, 0, Some(4), Some(1), Some(2)));
+        assert_eq!(t.decode(&[1, 5, 11, 0, 4, 2, 3]).unwrap(), b"ACGTANN");
+        assert_eq!(t.decode(&[12]).unwrap_err().to_string(), "token 1: expected an id below 12, found 12");
+    }
+
+    #[test]
+    fn truncation_is_in_tokens() {
+        let cut = tokenizer().encode_truncated(b"ACGTAT", 4).unwrap();
+        assert_eq!((cut.encoding.ids, cut.covered), (vec![1, 5, 11, 2], 5));
+    }
+
+    #[test]
+    fn broken_files_are_told_in_one_line() {
+        let check = |json: &str, part: &str| {
+            let error = BpeTokenizer::from_bytes("t.json", json.as_bytes()).unwrap_err().to_string();
+            assert!(error.starts_with("t.json: ") && error.contains(part) && !error.contains('\n'), "{error}");
+        };
+        check("", "no tokenizer.json that can be used");
+        check("{\n\"model\": 3}", "no tokenizer.json that can be used");
+        check(&JSON[..JSON.len() / 2], "no tokenizer.json that can be used");
+        check(&JSON.replace("\"TA\":9", "\"TA\":90"), "gaps or repeats");
+        check(&JSON.replace("[PAD]", "[pad]"), "the vocabulary has no [PAD]");
+        check(&JSON.replace("TemplateProcessing", "ByteLevel"), "t.json: ");
+        check(&JSON.replace("\"ids\":[2]", "\"ids\":[99]"), "the post-processor adds token 99");
+        check(&JSON.replace("{\"[CLS]\":{", "{\"[CLS ]\":{"), "adds [CLS] but does not say its id");
+        check(&JSON.replace("\"T A\"", "\"T X\""), "no tokenizer.json that can be used");
+        let error = BpeTokenizer::from_file("no/such/tokenizer.json").unwrap_err();
+        assert!(error.to_string().starts_with("no/such/tokenizer.json: "), "{error}");
+    }
+
+    proptest! {
+        #[test]
+        fn tokens_cover_the_letters_without_gaps(seq in "[ACGTNacgtnURY]{0,80}") {
+            let t = tokenizer();
+            let encoding = t.encode(seq.as_bytes()).unwrap();
+            let mut at = 0;
+            for &(start, end) in &encoding.offsets {
+                prop_assert_eq!(start, at);
+                at = end;
+            }
+            prop_assert_eq!(at, seq.len());
+            let plain = normalise(seq.as_bytes()).unwrap();
+            prop_assert_eq!(t.decode(&encoding.ids).unwrap(), plain);
+        }
+
+        #[test]
+        fn any_bytes_never_panic(seq in proptest::collection::vec(any::<u8>(), 0..80)) {
+            let _ = tokenizer().encode(&seq);
+            let _ = tokenizer().with_case(Case::Original).encode(&seq);
+        }
+
+        #[test]
+        fn damaged_json_never_panics(at in 0usize..2000, byte in any::<u8>()) {
+            let mut json = JSON.as_bytes().to_vec();
+            let at = at % json.len();
+            json[at] = byte;
+            if let Ok(t) = BpeTokenizer::from_bytes("t.json", &json) {
+                let _ = t.encode(b"ACGTANacgt");
+            }
+        }
+    }
+}
