@@ -50,13 +50,7 @@ impl DatasetDir {
         let labels = LabelSet::from_train(&train)?;
         let dev = read_labelled(dev)?;
         labels.encode(&dev)?;
-        Ok(Self {
-            dir: dir.to_owned(),
-            train,
-            dev,
-            test,
-            labels,
-        })
+        Ok(Self { dir: dir.to_owned(), train, dev, test, labels })
     }
 
     /// The folder.

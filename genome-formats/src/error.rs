@@ -125,11 +125,7 @@ impl Error {
         self.kind() == ErrorKind::Truncated
     }
 
-    pub(crate) fn new(
-        kind: ErrorKind,
-        path: impl Into<String>,
-        problem: impl Into<Cow<'static, str>>,
-    ) -> Self {
+    pub(crate) fn new(kind: ErrorKind, path: impl Into<String>, problem: impl Into<Cow<'static, str>>) -> Self {
         let report = Report {
             kind,
             path: path.into(),
@@ -142,10 +138,7 @@ impl Error {
             found: None,
             snippet: None,
         };
-        Self {
-            report: Box::new(report),
-            source: None,
-        }
+        Self { report: Box::new(report), source: None }
     }
 
     /// An error of the operating system or of the decompressor, sorted by what it means for the file.
@@ -236,11 +229,7 @@ pub(crate) fn quote(text: &[u8]) -> String {
 
 /// `'J'` for a visible letter, `byte 0x00` for anything else.
 pub(crate) fn letter(byte: u8) -> String {
-    if byte.is_ascii_graphic() || byte == b' ' {
-        format!("'{}'", byte as char)
-    } else {
-        format!("byte 0x{byte:02x}")
-    }
+    if byte.is_ascii_graphic() || byte == b' ' { format!("'{}'", byte as char) } else { format!("byte 0x{byte:02x}") }
 }
 
 /// `1 letter`, `2 letters`.
@@ -253,11 +242,7 @@ fn shorten(text: &[u8]) -> String {
     // A character has at most four bytes, so nothing behind this cut could be shown.
     let head = &text[..text.len().min(4 * QUOTE_CHARS)];
     let head = String::from_utf8_lossy(head);
-    let mut out: String = head
-        .chars()
-        .take(QUOTE_CHARS)
-        .flat_map(char::escape_debug)
-        .collect();
+    let mut out: String = head.chars().take(QUOTE_CHARS).flat_map(char::escape_debug).collect();
     if head.chars().count() > QUOTE_CHARS || head.len() < text.len() {
         out.push_str("...");
     }
@@ -265,9 +250,7 @@ fn shorten(text: &[u8]) -> String {
 }
 
 fn one_line(text: &str) -> String {
-    text.chars()
-        .map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c })
-        .collect()
+    text.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }
 
 #[cfg(test)]
@@ -279,26 +262,18 @@ mod tests {
         let check = |error: Error, expected: &str| assert_eq!(error.to_string(), expected);
         check(Error::new(ErrorKind::Empty, "a.fa", "the file is empty"), "a.fa: the file is empty");
         check(
-            Error::new(ErrorKind::Syntax, "a.gb", "broken feature")
-                .at_line(4)
-                .in_record("X1")
-                .finding("\"x\""),
+            Error::new(ErrorKind::Syntax, "a.gb", "broken feature").at_line(4).in_record("X1").finding("\"x\""),
             "a.gb:4: broken feature in record \"X1\": found \"x\"",
         );
         check(
-            Error::new(ErrorKind::Header, "a.csv", "wrong header")
-                .at_line(1)
-                .at_column(2)
-                .expecting("b"),
+            Error::new(ErrorKind::Header, "a.csv", "wrong header").at_line(1).at_column(2).expecting("b"),
             "a.csv:1: column 2: wrong header: expected b",
         );
     }
 
     #[test]
     fn foreign_text_stays_on_one_line() {
-        let error = Error::new(ErrorKind::Syntax, "a\nb", "bad")
-            .in_record("x\ny\"z")
-            .finding(quote(b"1\r\n2\x00\xff"));
+        let error = Error::new(ErrorKind::Syntax, "a\nb", "bad").in_record("x\ny\"z").finding(quote(b"1\r\n2\x00\xff"));
         let text = error.to_string();
         assert!(!text.contains(['\n', '\r', '\0']), "{text:?}");
         assert!(quote(&[b'A'; 1000]).len() < 80);

@@ -143,14 +143,8 @@ impl<R: BufRead> GenbankReader<R> {
     }
 
     fn from_lines(lines: LineReader<R>) -> Self {
-        Self {
-            lines,
-            letters: Letters::default(),
-            limits: Limits::default(),
-            records: 0,
-            done: false,
-        }
-        .with_limits(Limits::default())
+        Self { lines, letters: Letters::default(), limits: Limits::default(), records: 0, done: false }
+            .with_limits(Limits::default())
     }
 
     fn read_record(&mut self) -> Result<Option<GenbankRecord>> {
@@ -218,6 +212,9 @@ impl<R: BufRead> GenbankReader<R> {
                     .finding("the next LOCUS"));
             }
             if let Err(expected) = text.push(line, self.lines.number(), self.lines.start()) {
+                if self.lines.is_cut() {
+                    return Err(self.end_in_record(locus));
+                }
                 let error = self.lines.error(ErrorKind::Syntax, "a broken feature");
                 return Err(error.in_record(&locus.name).expecting(expected).finding(quote(line)));
             }
@@ -275,10 +272,7 @@ impl<R: BufRead> GenbankReader<R> {
     }
 
     fn end_in_record(&self, locus: &Locus) -> Error {
-        self.lines
-            .error_at_end(ErrorKind::Truncated, "truncated file")
-            .in_record(&locus.name)
-            .expecting("//")
+        self.lines.error_at_end(ErrorKind::Truncated, "truncated file").in_record(&locus.name).expecting("//")
     }
 
     fn build(&self, locus: Locus, text: RecordText, parsed: gb_io::seq::Seq, seq: Vec<u8>) -> Result<GenbankRecord> {
@@ -291,13 +285,17 @@ impl<R: BufRead> GenbankReader<R> {
                     [] => "nothing".to_owned(),
                     rest => quote(rest),
                 };
-                Error::new(ErrorKind::Syntax, self.lines.name(), format!("a broken location of a {}", draft.kind))
-                    .at_line(draft.line)
-                    .at_byte(draft.byte)
-                    .in_record(&locus.name)
-                    .expecting(expected)
-                    .finding(found)
-                    .with_snippet(&draft.location)
+                Error::new(
+                    ErrorKind::Syntax,
+                    self.lines.name(),
+                    format!("a broken location of the feature {}", quote(draft.kind.as_bytes())),
+                )
+                .at_line(draft.line)
+                .at_byte(draft.byte)
+                .in_record(&locus.name)
+                .expecting(expected)
+                .finding(found)
+                .with_snippet(&draft.location)
             })?;
             let qualifiers = feature.qualifiers.into_iter();
             features.push(Feature {
@@ -410,8 +408,8 @@ struct RecordText {
     fields: String,
     features: String,
     drafts: Vec<Draft>,
-    /// Line in the file of every line of `features`.
-    feature_lines: Vec<u64>,
+    /// Line and byte in the file of every line of `features`.
+    feature_lines: Vec<(u64, u64)>,
 }
 
 #[derive(Debug, Default, Clone, Copy, PartialEq)]
@@ -469,7 +467,7 @@ impl RecordText {
                     start: self.features.len(),
                 });
                 self.features.push_str(&placeholder(self.drafts.len()));
-                self.feature_lines.push(number);
+                self.feature_lines.push((number, byte));
                 self.section = Section::Location;
             }
             Section::Features | Section::Location => {
@@ -484,7 +482,7 @@ impl RecordText {
                 self.features.push_str(&" ".repeat(INDENT));
                 self.features.push_str(&line[indent.min(INDENT)..]);
                 self.features.push('\n');
-                self.feature_lines.push(number);
+                self.feature_lines.push((number, byte));
             }
         }
         Ok(())
@@ -493,7 +491,7 @@ impl RecordText {
     /// Lets gb-io parse the record, and finds the line where it could not.
     fn parse(&self, path: &str, locus: &Locus) -> Result<gb_io::seq::Seq> {
         match run_gb_io(&[LOCUS, &self.fields, FEATURES, &self.features]) {
-            Ok(seq) if are_placeholders(&seq, 1..=self.drafts.len()) => Ok(seq),
+            Ok(seq) if is_sound(&seq, 1..=self.drafts.len(), &self.features) => Ok(seq),
             Ok(_) => Err(self.blame(path, locus, "a feature that cannot be read")),
             Err(problem) => Err(self.blame(path, locus, &problem)),
         }
@@ -518,14 +516,19 @@ impl RecordText {
                 from = to;
             }
             let lines_before = self.features[..draft.start + from].matches('\n').count();
-            let line = self.feature_lines.get(lines_before).copied().unwrap_or(draft.line);
+            let (line, byte) = self.feature_lines.get(lines_before).copied().unwrap_or((draft.line, draft.byte));
             let found = block[from..].lines().next().unwrap_or_default().trim();
-            return Error::new(ErrorKind::Syntax, path, format!("a broken qualifier of a {}", draft.kind))
-                .at_line(line)
-                .in_record(&locus.name)
-                .expecting("/name, /name=value or /name=\"value\"")
-                .finding(quote(found.as_bytes()))
-                .with_snippet(found.as_bytes());
+            return Error::new(
+                ErrorKind::Syntax,
+                path,
+                format!("a broken qualifier of the feature {}", quote(draft.kind.as_bytes())),
+            )
+            .at_line(line)
+            .at_byte(byte)
+            .in_record(&locus.name)
+            .expecting("/name, /name=value or /name=\"value\"")
+            .finding(quote(found.as_bytes()))
+            .with_snippet(found.as_bytes());
         }
         Error::new(ErrorKind::Syntax, path, "a broken record")
             .at_line(locus.line)
@@ -535,7 +538,7 @@ impl RecordText {
     }
 
     fn takes(&self, block: &str, number: usize) -> bool {
-        run_gb_io(&[LOCUS, FEATURES, block]).is_ok_and(|seq| are_placeholders(&seq, number..=number))
+        run_gb_io(&[LOCUS, FEATURES, block]).is_ok_and(|seq| is_sound(&seq, number..=number, block))
     }
 }
 
@@ -544,12 +547,21 @@ fn placeholder(number: usize) -> String {
     format!("     f               {number}\n")
 }
 
-/// Whether the features are the placeholders with these numbers.
-fn are_placeholders(seq: &gb_io::seq::Seq, numbers: std::ops::RangeInclusive<usize>) -> bool {
+/// Whether the features are the placeholders with these numbers, and no value is half of a quoted one. gb-io takes a
+/// broken quoted value for a plain one that starts with a quote; a value that rightly does so is in the text, escaped.
+fn is_sound(seq: &gb_io::seq::Seq, numbers: std::ops::RangeInclusive<usize>, text: &str) -> bool {
     let is = |(feature, number): (&gb_io::seq::Feature, usize)| {
         feature.kind == "f" && feature.location == gb_io::seq::Location::single(number as i64 - 1)
     };
-    seq.features.len() == numbers.clone().count() && seq.features.iter().zip(numbers).all(is)
+    let half_quoted = |(name, value): &gb_io::seq::Qualifier| {
+        value.as_ref().is_some_and(|value| {
+            let escaped = value.replace('"', "\"\"").replace('\n', &format!("\n{}", " ".repeat(INDENT)));
+            value.starts_with('"') && !text.contains(&format!("/{name}=\"{escaped}\"\n"))
+        })
+    };
+    seq.features.len() == numbers.clone().count()
+        && seq.features.iter().zip(numbers).all(is)
+        && !seq.features.iter().flat_map(|f| &f.qualifiers).any(half_quoted)
 }
 
 fn run_gb_io(parts: &[&str]) -> std::result::Result<gb_io::seq::Seq, String> {
@@ -562,8 +574,7 @@ fn run_gb_io(parts: &[&str]) -> std::result::Result<gb_io::seq::Seq, String> {
 }
 
 fn starts_word(line: &[u8], word: &[u8]) -> bool {
-    line.strip_prefix(word)
-        .is_some_and(|rest| rest.first().is_none_or(u8::is_ascii_whitespace))
+    line.strip_prefix(word).is_some_and(|rest| rest.first().is_none_or(u8::is_ascii_whitespace))
 }
 
 /// The words of a line with their offsets.
@@ -686,7 +697,10 @@ ORIGIN
         check(format!("GBVRL1.SEQ  Genetic Sequence Data Bank\n\n 3 loci\n\n{DEMO}\n\n"));
         check(DEMO.trim_end().to_owned());
         check(DEMO.trim_end().trim_end_matches('/').to_owned());
-        check(DEMO.replace("CDS             ", "CDS\t\t     ").replace("\n                     /gene", "\n\t\t     /gene"));
+        check(
+            DEMO.replace("CDS             ", "CDS\t\t     ")
+                .replace("\n                     /gene", "\n\t\t     /gene"),
+        );
         check(DEMO.replace("gtacgtac", "gtac gtac"));
         assert_eq!(read(DEMO.repeat(3).as_bytes()).unwrap().len(), 3);
     }
@@ -710,12 +724,7 @@ ORIGIN
             let expected = expected.replace("{byte}", &format!("byte {byte}"));
             assert_eq!(error(&text), format!("x.gb:{line}: {expected}"));
         };
-        check(
-            DEMO,
-            "\nhello\n",
-            "hello",
-            "{byte}: this is not GenBank: expected a line LOCUS, found \"hello\"",
-        );
+        check(DEMO, "\nhello\n", "hello", "{byte}: this is not GenBank: expected a line LOCUS, found \"hello\"");
         check(
             "\n//\n",
             "\n//\nhello\n",
@@ -744,7 +753,7 @@ ORIGIN
             "10..12))",
             "10..x))",
             "     CDS ",
-            "{byte}: a broken location of a CDS in record \"DEMO\": expected a base number, found \"x))\"",
+            "{byte}: a broken location of the feature \"CDS\" in record \"DEMO\": expected a base number, found \"x))\"",
         );
         check(
             "CDS             complement(join(1..6,",
@@ -752,13 +761,18 @@ ORIGIN
             "     CDS",
             "{byte}: a broken feature in record \"DEMO\": expected a key and a location, found \"     CDS\"",
         );
-        let qualifier = "a broken qualifier of a CDS in record \"DEMO\": expected /name, /name=value or /name=\"value\", found";
-        check("/gene=\"demo\"", "/gene=\"demo\"x", "/gene", &format!("{qualifier} \"/gene=\\\"demo\\\"x\""));
+        let qualifier = "{byte}: a broken qualifier of the feature \"CDS\" in record \"DEMO\": expected /name, /name=value or /name=\"value\", found";
+        check(
+            "/gene=\"demo\"",
+            "/gene=\"demo\"x",
+            "                     /gene",
+            &(qualifier.to_owned() + " \"/gene=\\\"demo\\\"x\""),
+        );
         check(
             "/translation=\"MK\n                     LV\"",
             "/translation=\"MK",
-            "/translation",
-            &format!("{qualifier} \"/translation=\\\"MK\""),
+            "                     /translation",
+            &(qualifier.to_owned() + " \"/translation=\\\"MK\""),
         );
         check(
             "ORIGIN\n",
@@ -775,6 +789,13 @@ ORIGIN
             assert_eq!((error.kind(), error.record()), (ErrorKind::Truncated, Some("DEMO")), "cut at {cut}: {error}");
             assert_eq!(error.byte(), Some(cut as u64));
         }
+    }
+
+    #[test]
+    fn values_may_start_with_an_escaped_quote() {
+        let text = DEMO.replacen("/gene=\"demo\"", "/gene=\"\"\"demo\"\" x\n                     y\"", 1);
+        let records = read(text.as_bytes()).unwrap();
+        assert_eq!(records[0].features[1].qualifier("gene"), Some("\"demo\" x y"));
     }
 
     #[test]
@@ -802,7 +823,7 @@ ORIGIN
             let mut text = DEMO.as_bytes().to_vec();
             text[at] = byte;
             if let Err(error) = read(&text) {
-                prop_assert!(!error.to_string().contains('\n'));
+                prop_assert!(!error.to_string().contains(char::is_control));
             }
             let _ = read(&text[cut..]);
             let _ = read(&text[..cut]);

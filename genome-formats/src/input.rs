@@ -51,7 +51,7 @@ impl fmt::Display for Format {
 pub struct Limits {
     /// Bytes of one line, its line end included. Default 1 GiB: whole chromosomes come on one line.
     pub max_line: u64,
-    /// Bytes of one record. Default 4 GiB, more than the largest known chromosome arm.
+    /// Bytes of one record. Default 4 GiB; a few giant genomes (lungfish) have larger chromosomes and need more.
     pub max_record: u64,
     /// Bytes of a table that is read as a whole. Default 4 GiB.
     pub max_table: u64,
@@ -59,11 +59,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self {
-            max_line: 1 << 30,
-            max_record: 4 << 30,
-            max_table: 4 << 30,
-        }
+        Self { max_line: 1 << 30, max_record: 4 << 30, max_table: 4 << 30 }
     }
 }
 
@@ -109,10 +105,7 @@ impl Input {
     /// # Errors
     ///
     /// As [`Input::open`].
-    pub fn from_bytes(
-        name: impl Into<String>,
-        bytes: impl AsRef<[u8]> + Send + 'static,
-    ) -> Result<Self> {
+    pub fn from_bytes(name: impl Into<String>, bytes: impl AsRef<[u8]> + Send + 'static) -> Result<Self> {
         Self::from_reader(name, Cursor::new(bytes))
     }
 
@@ -121,10 +114,7 @@ impl Input {
     /// # Errors
     ///
     /// As [`Input::open`].
-    pub fn from_reader(
-        name: impl Into<String>,
-        mut reader: impl BufRead + Send + 'static,
-    ) -> Result<Self> {
+    pub fn from_reader(name: impl Into<String>, mut reader: impl BufRead + Send + 'static) -> Result<Self> {
         let name = name.into();
         let head = read_head(&mut reader).map_err(|e| Error::from_io(&name, e))?;
         let gzip = head.starts_with(&GZIP_MAGIC);
@@ -139,19 +129,11 @@ impl Input {
         };
         refuse_binary(&name, &head)?;
 
-        let mut input = Self {
-            name,
-            start_byte: 0,
-            reader,
-            head: Vec::new(),
-        };
+        let mut input = Self { name, start_byte: 0, reader, head: Vec::new() };
         if head.starts_with(BOM) {
             head.drain(..BOM.len());
             let mut bom = [0; BOM.len()];
-            input
-                .reader
-                .read_exact(&mut bom)
-                .map_err(|e| Error::from_io(&input.name, e))?;
+            input.reader.read_exact(&mut bom).map_err(|e| Error::from_io(&input.name, e))?;
             input.start_byte = BOM.len() as u64;
         }
         input.head = head;
@@ -235,14 +217,12 @@ struct GzipReader<R>(MultiGzDecoder<R>);
 impl<R: BufRead> Read for GzipReader<R> {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         self.0.read(buf).map_err(|error| match error.kind() {
-            io::ErrorKind::UnexpectedEof => io::Error::new(
-                io::ErrorKind::UnexpectedEof,
-                "truncated gzip file: it ends inside a compressed stream",
-            ),
-            io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData => io::Error::new(
-                io::ErrorKind::InvalidData,
-                format!("corrupt gzip data ({error})"),
-            ),
+            io::ErrorKind::UnexpectedEof => {
+                io::Error::new(io::ErrorKind::UnexpectedEof, "truncated gzip file: it ends inside a compressed stream")
+            }
+            io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData => {
+                io::Error::new(io::ErrorKind::InvalidData, format!("corrupt gzip data ({error})"))
+            }
             _ => error,
         })
     }
@@ -293,16 +273,12 @@ fn format_by_content(text: &[u8]) -> Option<Format> {
 }
 
 fn starts_locus(line: &[u8]) -> bool {
-    line.strip_prefix(b"LOCUS")
-        .is_some_and(|rest| rest.first().is_none_or(u8::is_ascii_whitespace))
+    line.strip_prefix(b"LOCUS").is_some_and(|rest| rest.first().is_none_or(u8::is_ascii_whitespace))
 }
 
 fn format_by_name(name: &str) -> Option<Format> {
     let name = name.to_ascii_lowercase();
-    let name = [".gz", ".bgz"]
-        .iter()
-        .find_map(|end| name.strip_suffix(end))
-        .unwrap_or(&name);
+    let name = [".gz", ".bgz"].iter().find_map(|end| name.strip_suffix(end)).unwrap_or(&name);
     match Path::new(name).extension()?.to_str()? {
         "fa" | "fasta" | "fna" | "ffn" | "faa" | "frn" | "fas" => Some(Format::Fasta),
         "gb" | "gbk" | "gbff" | "genbank" => Some(Format::Genbank),
@@ -317,9 +293,7 @@ trait TrimQuotes {
 
 impl TrimQuotes for [u8] {
     fn trim_quotes(&self) -> &[u8] {
-        self.strip_prefix(b"\"")
-            .and_then(|s| s.strip_suffix(b"\""))
-            .unwrap_or(self)
+        self.strip_prefix(b"\"").and_then(|s| s.strip_suffix(b"\"")).unwrap_or(self)
     }
 }
 

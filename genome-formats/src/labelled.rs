@@ -79,10 +79,7 @@ pub fn read_labelled_input(input: Input, limits: Limits) -> Result<LabelledFile>
     if rows.is_empty() {
         return Err(table.error(ErrorKind::Empty, "the file has a header but no rows"));
     }
-    Ok(LabelledFile {
-        name: table.name().to_owned(),
-        rows,
-    })
+    Ok(LabelledFile { name: table.name().to_owned(), rows })
 }
 
 fn check_header(table: &mut Table) -> Result<()> {
@@ -102,10 +99,7 @@ fn check_header(table: &mut Table) -> Result<()> {
             .expecting("the header sequence,label and no more")
             .finding(extra.join(", "))
     } else {
-        table
-            .error(ErrorKind::Header, "wrong header")
-            .expecting("sequence,label")
-            .finding(quote(table.raw()))
+        table.error(ErrorKind::Header, "wrong header").expecting("sequence,label").finding(quote(table.raw()))
     };
     Err(error)
 }

@@ -59,11 +59,7 @@ impl LabelSet {
     /// Classes in a fixed order, for example from a saved model; `source` is the file that errors blame.
     pub fn from_names(source: impl Into<String>, names: Vec<String>) -> Self {
         let index = names.iter().enumerate().map(|(i, n)| (n.clone(), i)).collect();
-        Self {
-            source: source.into(),
-            names,
-            index,
-        }
+        Self { source: source.into(), names, index }
     }
 
     /// How many classes there are.
@@ -141,10 +137,7 @@ mod tests {
             label: (*label).into(),
             line: i as u64 + 2,
         };
-        LabelledFile {
-            name: "train.csv".into(),
-            rows: labels.iter().enumerate().map(row).collect(),
-        }
+        LabelledFile { name: "train.csv".into(), rows: labels.iter().enumerate().map(row).collect() }
     }
 
     #[test]

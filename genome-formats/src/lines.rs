@@ -69,6 +69,11 @@ impl<R: BufRead> LineReader<R> {
         trim_line_end(&self.buffer)
     }
 
+    /// Whether the current line has no line end: the last line of a file, or of a cut one.
+    pub(crate) fn is_cut(&self) -> bool {
+        !self.buffer.ends_with(b"\n")
+    }
+
     /// Goes to the next line, or to one that `fill_buf` has shown; `false` at the end of the input.
     pub(crate) fn next_line(&mut self) -> Result<bool> {
         if self.consumed == self.buffer.len() {
@@ -80,17 +85,12 @@ impl<R: BufRead> LineReader<R> {
 
     /// An error at the start of the current line.
     pub(crate) fn error(&self, kind: ErrorKind, problem: impl Into<std::borrow::Cow<'static, str>>) -> Error {
-        Error::new(kind, &self.name, problem)
-            .at_line(self.number.max(1))
-            .at_byte(self.start)
-            .with_snippet(self.line())
+        Error::new(kind, &self.name, problem).at_line(self.number.max(1)).at_byte(self.start).with_snippet(self.line())
     }
 
     /// An error without a better place than the end of the input.
     pub(crate) fn error_at_end(&self, kind: ErrorKind, problem: impl Into<std::borrow::Cow<'static, str>>) -> Error {
-        Error::new(kind, &self.name, problem)
-            .at_line(self.number.max(1))
-            .at_byte(self.start + self.buffer.len() as u64)
+        Error::new(kind, &self.name, problem).at_line(self.number.max(1)).at_byte(self.start + self.buffer.len() as u64)
     }
 
     /// Turns an `io::Error` that came back through `BufRead` into what it was.
@@ -109,9 +109,7 @@ impl<R: BufRead> LineReader<R> {
         let length = self.buffer.len() as u64;
         if let Err(error) = read {
             self.buffer.clear();
-            return Err(Error::from_io(&self.name, error)
-                .at_line(self.number + 1)
-                .at_byte(start + length));
+            return Err(Error::from_io(&self.name, error).at_line(self.number + 1).at_byte(start + length));
         }
         self.start = start;
         if length > 0 {

@@ -277,17 +277,8 @@ impl Parser<'_> {
 }
 
 fn single(span: Span, partial_start: bool, partial_end: bool) -> Location {
-    let part = LocationPart {
-        span,
-        strand: Strand::Forward,
-        partial_start,
-        partial_end,
-        accession: None,
-    };
-    Location {
-        operator: Operator::Single,
-        parts: vec![part],
-    }
+    let part = LocationPart { span, strand: Strand::Forward, partial_start, partial_end, accession: None };
+    Location { operator: Operator::Single, parts: vec![part] }
 }
 
 #[cfg(test)]

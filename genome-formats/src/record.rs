@@ -21,10 +21,6 @@ impl SeqRecord {
     /// assert_eq!(record.description, None);
     /// ```
     pub fn new(name: impl Into<String>, seq: impl Into<Vec<u8>>) -> Self {
-        Self {
-            name: name.into(),
-            description: None,
-            seq: seq.into(),
-        }
+        Self { name: name.into(), description: None, seq: seq.into() }
     }
 }

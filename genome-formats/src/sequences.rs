@@ -44,7 +44,7 @@ pub struct Sequences {
 
 #[derive(Debug)]
 enum Inner {
-    Fasta(FastaReader<Input>),
+    Fasta(Box<FastaReader<Input>>),
     Genbank(Box<GenbankReader<Input>>),
     Csv(Box<Rows>),
 }
@@ -69,19 +69,17 @@ impl Sequences {
         let format = input.format()?;
         let name = input.name().to_owned();
         let inner = match format {
-            Format::Fasta => Inner::Fasta(FastaReader::from_input(input).with_letters(letters).with_limits(limits)),
+            Format::Fasta => {
+                let reader = FastaReader::from_input(input).with_letters(letters).with_limits(limits);
+                Inner::Fasta(Box::new(reader))
+            }
             Format::Genbank => {
                 let reader = GenbankReader::from_input(input).with_letters(letters).with_limits(limits);
                 Inner::Genbank(Box::new(reader))
             }
             Format::Csv => Inner::Csv(Box::new(Rows::new(Table::read(input, limits)?, letters)?)),
         };
-        Ok(Self {
-            name,
-            format,
-            inner,
-            done: false,
-        })
+        Ok(Self { name, format, inner, done: false })
     }
 
     /// The name of the input, as errors give it.
@@ -135,14 +133,7 @@ impl Rows {
                 .expecting("a column sequence")
                 .finding(quote(table.raw())));
         };
-        Ok(Self {
-            table,
-            letters,
-            sequence,
-            id,
-            columns,
-            read: 0,
-        })
+        Ok(Self { table, letters, sequence, id, columns, read: 0 })
     }
 
     fn read(&mut self) -> Result<Option<SeqRecord>> {

@@ -30,18 +30,8 @@ impl Table {
         let name = input.name().to_owned();
         let base = input.start_byte();
         let bytes = input.read_all(limits)?;
-        let csv = csv::ReaderBuilder::new()
-            .has_headers(false)
-            .flexible(true)
-            .from_reader(Cursor::new(bytes));
-        Ok(Self {
-            name,
-            base,
-            csv,
-            row: ByteRecord::new(),
-            start: 0,
-            line: 1,
-        })
+        let csv = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(Cursor::new(bytes));
+        Ok(Self { name, base, csv, row: ByteRecord::new(), start: 0, line: 1 })
     }
 
     pub(crate) fn name(&self) -> &str {
@@ -53,7 +43,7 @@ impl Table {
         let more = self
             .csv
             .read_byte_record(&mut self.row)
-            .map_err(|e| self.error(ErrorKind::Syntax, e.to_string().replace(['\n', '\r'], " ")))?;
+            .map_err(|e| self.error(ErrorKind::Syntax, e.to_string().replace(char::is_control, " ")))?;
         if !more {
             return Ok(false);
         }

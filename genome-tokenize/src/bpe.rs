@@ -99,14 +99,7 @@ impl BpeTokenizer {
         if let Some(id) = frame.before.iter().chain(&frame.after).find(|&&id| id as usize >= tokens.len()) {
             return Err(broken(&format!("the post-processor adds token {id}, which the vocabulary does not have")));
         }
-        Ok(Self {
-            inner,
-            case: Case::default(),
-            tokens,
-            ids,
-            special,
-            frame,
-        })
+        Ok(Self { inner, case: Case::default(), tokens, ids, special, frame })
     }
 
     /// Chooses what is done with lower-case letters; [`Case::Upper`] without this.
@@ -228,12 +221,11 @@ fn frame(processor: &Value) -> std::result::Result<Frame, String> {
         }
         Some("BertProcessing") => {
             let token = |name: &str| id(&processor[name][1]).ok_or_else(|| format!("the post-processor has no {name}"));
-            Ok(Frame {
-                before: vec![token("cls")?],
-                after: vec![token("sep")?],
-            })
+            Ok(Frame { before: vec![token("cls")?], after: vec![token("sep")?] })
         }
-        Some(other) => Err(format!("the post-processor {other} is not supported: expected TemplateProcessing or BertProcessing")),
+        Some(other) => {
+            Err(format!("the post-processor {other} is not supported: expected TemplateProcessing or BertProcessing"))
+        }
     }
 }
 
@@ -252,8 +244,8 @@ fn tokens_by_id(ids: &HashMap<String, u32>) -> Option<Vec<String>> {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use sample::JSON;
     use proptest::prelude::*;
+    use sample::JSON;
 
     /// A tokenizer in DNABERT-2's layout with six letters and three merges.
     pub(crate) mod sample {

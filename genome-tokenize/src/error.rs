@@ -105,20 +105,12 @@ impl Error {
     }
 
     pub(crate) fn broken(path: impl Into<String>, line: Option<usize>, problem: impl AsRef<str>) -> Self {
-        Self::Broken {
-            path: path.into(),
-            line,
-            problem: problem.as_ref().replace(char::is_control, " "),
-        }
+        Self::Broken { path: path.into(), line, problem: problem.as_ref().replace(char::is_control, " ") }
     }
 }
 
 fn show(byte: u8) -> String {
-    if byte.is_ascii_graphic() || byte == b' ' {
-        format!("'{}'", byte as char)
-    } else {
-        format!("byte 0x{byte:02x}")
-    }
+    if byte.is_ascii_graphic() || byte == b' ' { format!("'{}'", byte as char) } else { format!("byte 0x{byte:02x}") }
 }
 
 fn place(path: &str, line: Option<usize>) -> String {
@@ -135,18 +127,12 @@ mod tests {
     #[test]
     fn messages_are_one_line_with_a_place() {
         let check = |error: Error, expected: &str| assert_eq!(error.to_string(), expected);
-        check(
-            Error::UnknownLetter { position: 4, found: b'J' },
-            "letter 5: expected an IUPAC nucleotide, found 'J'",
-        );
+        check(Error::UnknownLetter { position: 4, found: b'J' }, "letter 5: expected an IUPAC nucleotide, found 'J'");
         check(
             Error::UnknownLetter { position: 0, found: b'\n' },
             "letter 1: expected an IUPAC nucleotide, found byte 0x0a",
         );
         check(Error::broken("v.txt", Some(7), "a\nb"), "v.txt:7: a b");
-        check(
-            Error::NotFound { dir: "d".into(), looked_for: vec!["a", "b"] },
-            "d: no tokenizer: expected one of a, b",
-        );
+        check(Error::NotFound { dir: "d".into(), looked_for: vec!["a", "b"] }, "d: no tokenizer: expected one of a, b");
     }
 }

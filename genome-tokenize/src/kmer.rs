@@ -82,14 +82,23 @@ impl KmerTokenizer {
         let mut lines = text.lines();
         let k = text.lines().nth(SPECIAL.len()).map_or(0, |l| l.trim_end().len());
         let this = Self::with_case(k, case).map_err(|_| {
-            Error::broken(path, None, "this is no DNABERT vocabulary: expected [PAD] [UNK] [CLS] [SEP] [MASK] and all k-mers")
+            Error::broken(
+                path,
+                None,
+                "this is no DNABERT vocabulary: expected [PAD] [UNK] [CLS] [SEP] [MASK] and all k-mers",
+            )
         })?;
         for id in 0..this.vocab_size() {
             let expected = this.token(id as u32).unwrap_or_default();
             let found = lines.next().map(str::trim_end);
             if found != Some(expected) {
-                let found = found.map_or("the end of the file".into(), |f| format!("{:?}", f.chars().take(40).collect::<String>()));
-                return Err(Error::broken(path, Some(id + 1), format!("expected {expected:?} as in DNABERT's vocabulary, found {found}")));
+                let found = found
+                    .map_or("the end of the file".into(), |f| format!("{:?}", f.chars().take(40).collect::<String>()));
+                return Err(Error::broken(
+                    path,
+                    Some(id + 1),
+                    format!("expected {expected:?} as in DNABERT's vocabulary, found {found}"),
+                ));
             }
         }
         if lines.any(|l| !l.trim().is_empty()) {
@@ -155,8 +164,7 @@ impl KmerTokenizer {
             Case::Original => seq.to_vec(),
             Case::Upper => crate::case::normalise(seq)?,
         };
-        let ids: std::collections::HashMap<&[u8], u32> =
-            self.text.as_bytes().chunks(self.k).zip(FIRST..).collect();
+        let ids: std::collections::HashMap<&[u8], u32> = self.text.as_bytes().chunks(self.k).zip(FIRST..).collect();
         let text = seq.windows(self.k).collect::<Vec<_>>().join(&b' ');
         let words = text.split(u8::is_ascii_whitespace).filter(|w| !w.is_empty());
         Ok(words.map(|w| ids.get(w).copied().unwrap_or(UNK)).collect())

@@ -64,35 +64,30 @@ impl TokenizerSpec {
         let path = dir.join(SPEC_FILE);
         if let Some(bytes) = read_if_there(&path)? {
             let name = path.display().to_string();
-            let spec: Self =
-                serde_json::from_slice(&bytes).map_err(|e| Error::broken(&name, Some(e.line().max(1)), e.to_string()))?;
+            let spec: Self = serde_json::from_slice(&bytes)
+                .map_err(|e| Error::broken(&name, Some(e.line().max(1)), e.to_string()))?;
             if let Self::Bpe { file, .. } = &spec
                 && !is_plain_name(file)
             {
-                return Err(Error::broken(name, None, format!("expected a file name without a folder, found {file:?}")));
+                return Err(Error::broken(
+                    name,
+                    None,
+                    format!("expected a file name without a folder, found {file:?}"),
+                ));
             }
             return Ok(spec);
         }
         if dir.join(BPE_FILE).is_file() {
-            return Ok(Self::Bpe {
-                file: BPE_FILE.to_owned(),
-                case: Case::default(),
-            });
+            return Ok(Self::Bpe { file: BPE_FILE.to_owned(), case: Case::default() });
         }
         let path = dir.join(VOCAB_FILE);
         if let Some(bytes) = read_if_there(&path)? {
             let name = path.display().to_string();
             let text = String::from_utf8(bytes).map_err(|_| Error::broken(&name, None, "expected UTF-8 text"))?;
             let k = KmerTokenizer::from_vocab(&name, &text, Case::default())?.k();
-            return Ok(Self::Kmer {
-                k,
-                case: Case::default(),
-            });
+            return Ok(Self::Kmer { k, case: Case::default() });
         }
-        Err(Error::NotFound {
-            dir: dir.display().to_string(),
-            looked_for: vec![SPEC_FILE, BPE_FILE, VOCAB_FILE],
-        })
+        Err(Error::NotFound { dir: dir.display().to_string(), looked_for: vec![SPEC_FILE, BPE_FILE, VOCAB_FILE] })
     }
 
     /// Writes `genome_tokenizer.json` into a folder, under a temporary name first. A BPE file is not copied.
@@ -102,10 +97,7 @@ impl TokenizerSpec {
     /// The file cannot be written.
     pub fn save(&self, dir: impl AsRef<Path>) -> Result<()> {
         let path = dir.as_ref().join(SPEC_FILE);
-        let fail = |source| Error::Io {
-            path: path.display().to_string(),
-            source,
-        };
+        let fail = |source| Error::Io { path: path.display().to_string(), source };
         let json = serde_json::to_string(self).map_err(|e| fail(e.into()))?;
         let temporary = dir.as_ref().join(format!("{SPEC_FILE}.tmp"));
         fs::write(&temporary, json + "\n").map_err(fail)?;
@@ -131,9 +123,7 @@ impl TokenizerSpec {
 pub fn load(dir: impl AsRef<Path>) -> Result<Box<dyn Tokenizer>> {
     let dir = dir.as_ref();
     match TokenizerSpec::find(dir)? {
-        TokenizerSpec::Bpe { file, case } => {
-            Ok(Box::new(BpeTokenizer::from_file(dir.join(file))?.with_case(case)))
-        }
+        TokenizerSpec::Bpe { file, case } => Ok(Box::new(BpeTokenizer::from_file(dir.join(file))?.with_case(case))),
         spec => from_spec(&spec, None),
     }
 }
@@ -148,7 +138,8 @@ pub fn from_spec(spec: &TokenizerSpec, bpe: Option<&[u8]>) -> Result<Box<dyn Tok
         TokenizerSpec::Letter => Box::new(LetterTokenizer::new()),
         TokenizerSpec::Kmer { k, case } => Box::new(KmerTokenizer::with_case(*k, *case)?),
         TokenizerSpec::Bpe { file, case } => {
-            let bytes = bpe.ok_or_else(|| Error::broken(file, None, "expected the text of this file, found nothing"))?;
+            let bytes =
+                bpe.ok_or_else(|| Error::broken(file, None, "expected the text of this file, found nothing"))?;
             Box::new(BpeTokenizer::from_bytes(file, bytes)?.with_case(*case))
         }
     })
@@ -159,10 +150,7 @@ fn read_if_there(path: &Path) -> Result<Option<Vec<u8>>> {
     match fs::read(path) {
         Ok(bytes) => Ok(Some(bytes)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(source) => Err(Error::Io {
-            path: path.display().to_string(),
-            source,
-        }),
+        Err(source) => Err(Error::Io { path: path.display().to_string(), source }),
     }
 }
 

@@ -112,14 +112,16 @@ impl Encoding {
                 *offset = (covered, covered);
             }
         }
-        Ok(Truncated {
-            encoding: self,
-            covered,
-        })
+        Ok(Truncated { encoding: self, covered })
     }
 
     /// `[CLS]`, the tokens, `[SEP]`.
-    pub(crate) fn framed(tokens: impl ExactSizeIterator<Item = (u32, (usize, usize))>, cls: u32, sep: u32, length: usize) -> Self {
+    pub(crate) fn framed(
+        tokens: impl ExactSizeIterator<Item = (u32, (usize, usize))>,
+        cls: u32,
+        sep: u32,
+        length: usize,
+    ) -> Self {
         let (ids, offsets): (Vec<_>, Vec<_>) = tokens.unzip();
         let mut encoding = Self::default();
         encoding.push(&[cls], [(0, 0)], true);
