@@ -1,1 +1,58 @@
-fn main() {}
+//! The binary `genome`: fine-tunes DNA language models, predicts and embeds.
+//!
+//! Results go to stdout, everything else to stderr. Exit codes: 0, 1 nothing found, 2 error.
+
+mod args;
+mod bases;
+mod device;
+mod doctor;
+mod embed;
+mod finetune;
+mod output;
+mod predict;
+mod pretrain;
+mod quickstart;
+mod sequences;
+mod system;
+mod ui;
+
+use args::{Cli, Command};
+use clap::Parser;
+use std::process::ExitCode;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// What a command that did not fail found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    Found,
+    NothingFound,
+}
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let _ = error.print();
+            return if error.use_stderr() { ExitCode::from(2) } else { ExitCode::SUCCESS };
+        }
+    };
+    let done = match cli.command {
+        Command::Quickstart(args) => quickstart::run(&args),
+        Command::Pretrain(args) => pretrain::run(&args),
+        Command::Finetune(args) => finetune::run(&args),
+        Command::Predict(args) => predict::run(&args),
+        Command::Embed(args) => embed::run(&args),
+        Command::Doctor(args) => doctor::run(&args),
+    };
+    match done {
+        Ok(Outcome::Found) => ExitCode::SUCCESS,
+        Ok(Outcome::NothingFound) => ExitCode::from(1),
+        Err(error) if output::is_closed_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {}", ui::one_line(&format!("{error:#}")));
+            ExitCode::from(2)
+        }
+    }
+}

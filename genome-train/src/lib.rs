@@ -1,6 +1,8 @@
 //! Tasks, batches, the training loop, metrics and reports.
 
+pub mod card;
 pub mod classifier;
+pub mod embed;
 mod error;
 pub mod examples;
 pub mod finetune;

@@ -1,0 +1,294 @@
+//! The command line.
+
+use crate::device::DeviceChoice;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use model_zoo::Pooling;
+use std::path::PathBuf;
+
+/// Fine-tunes DNA language models cheaply, predicts and embeds.
+#[derive(Debug, Parser)]
+#[command(name = "genome", version, arg_required_else_help = true)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Fine-tune the built-in base on 2,400 real splice junctions: two minutes, no files needed
+    Quickstart(QuickstartArgs),
+    /// Train adapters and a head on labelled sequences (train.csv, dev.csv, test.csv)
+    Finetune(FinetuneArgs),
+    /// Predict labels of sequences with an adapter folder
+    Predict(PredictArgs),
+    /// Turn sequences into vectors
+    Embed(EmbedArgs),
+    /// Train a base model on whole genomes by masked-language modelling
+    Pretrain(PretrainArgs),
+    /// Show version, features, devices and memory
+    Doctor(DoctorArgs),
+}
+
+/// Options that every command with a model shares.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct DeviceArgs {
+    /// Where to compute: auto, cpu, cuda, cuda:N, wgpu or wgpu:N
+    #[arg(long, default_value = "auto", value_name = "DEVICE")]
+    pub(crate) device: DeviceChoice,
+}
+
+/// How progress is shown.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ShowArgs {
+    /// Plain log lines instead of the dashboard, on a terminal too
+    #[arg(long)]
+    pub(crate) plain: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct QuickstartArgs {
+    /// Everything random follows from this number
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// Folder that is made for the adapter, its predictions and sample data
+    #[arg(long, default_value = "genome-quickstart", value_name = "DIR")]
+    pub(crate) out: PathBuf,
+    #[command(flatten)]
+    pub(crate) device: DeviceArgs,
+    #[command(flatten)]
+    pub(crate) show: ShowArgs,
+}
+
+/// A parameter-efficient method.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum MethodName {
+    /// Low-rank adapters (Hu et al. 2021)
+    Lora,
+}
+
+/// A classification head.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum HeadName {
+    /// Knows where in the sequence a feature stands
+    Position,
+    /// The one that the base's authors use (first token)
+    Original,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "The data folder holds train.csv, dev.csv and test.csv with the header sequence,label.\n\
+    The best adapter on dev is kept; test.csv is read once, at the end.\n\n\
+    Example:\n  genome finetune --base base-tiny --data my-promoters --method lora --out my-adapter")]
+pub(crate) struct FinetuneArgs {
+    /// A model folder (config.json, model.safetensors, tokenizer), or base-tiny, which is built in
+    #[arg(long, default_value = crate::bases::BASE_TINY, value_name = "DIR")]
+    pub(crate) base: String,
+    /// Folder with train.csv, dev.csv and test.csv
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: PathBuf,
+    /// Folder that is made for the adapter
+    #[arg(long, default_value = "genome-adapter", value_name = "DIR")]
+    pub(crate) out: PathBuf,
+    /// What is trained
+    #[arg(long, value_enum, default_value = "lora")]
+    pub(crate) method: MethodName,
+    /// Rank of the adapters
+    #[arg(long, default_value_t = 8)]
+    pub(crate) rank: usize,
+    /// Scale of the adapters is alpha / rank; default twice the rank
+    #[arg(long)]
+    pub(crate) alpha: Option<f64>,
+    /// Dropout before the adapters
+    #[arg(long, default_value_t = 0.05)]
+    pub(crate) dropout: f64,
+    /// Layers to adapt: names divided by commas, one regular expression as re:PATTERN, or all-linear; default the family's
+    #[arg(long, value_name = "LAYERS")]
+    pub(crate) targets: Option<String>,
+    /// Passes over the training data
+    #[arg(long, default_value_t = 10.0)]
+    pub(crate) epochs: f64,
+    /// Sequences in a batch
+    #[arg(long, default_value_t = 32)]
+    pub(crate) batch_size: usize,
+    /// Highest learning rate
+    #[arg(long, default_value_t = 2e-3)]
+    pub(crate) learning_rate: f64,
+    /// Steps between evaluations on dev; 0: once an epoch, at least every 200 steps
+    #[arg(long, default_value_t = 0)]
+    pub(crate) eval_every: usize,
+    /// Evaluations without a better one after which training stops; 0: never
+    #[arg(long, default_value_t = 0)]
+    pub(crate) patience: usize,
+    /// Weigh labels so that rare ones count as much as frequent ones
+    #[arg(long)]
+    pub(crate) balanced: bool,
+    /// Which classification head
+    #[arg(long, value_enum, default_value = "position")]
+    pub(crate) head: HeadName,
+    /// Longest sequence in tokens, longer ones are cut; 0: what the base allows
+    #[arg(long, default_value_t = 0)]
+    pub(crate) max_tokens: usize,
+    /// Everything random follows from this number
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// Replace an adapter that is already in the out folder
+    #[arg(long)]
+    pub(crate) force: bool,
+    #[command(flatten)]
+    pub(crate) device: DeviceArgs,
+    #[command(flatten)]
+    pub(crate) show: ShowArgs,
+}
+
+/// Cutting long sequences into windows.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct WindowArgs {
+    /// Cut every sequence into windows of so many bases; they are named NAME:START-END, 1-based and inclusive
+    #[arg(long, value_name = "BP", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) window: Option<u64>,
+    /// Bases from one window's start to the next; default the window's length
+    #[arg(long, value_name = "BP", requires = "window", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) step: Option<u64>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  genome predict --adapter genome-quickstart/adapter genome-quickstart/test.csv")]
+pub(crate) struct PredictArgs {
+    /// Adapter folder that finetune or quickstart wrote
+    #[arg(long, value_name = "DIR")]
+    pub(crate) adapter: PathBuf,
+    /// Base model; default the one the adapter names
+    #[arg(long, value_name = "DIR")]
+    pub(crate) base: Option<String>,
+    /// FASTA, GenBank or CSV with a column sequence, plain or gzip; - is stdin
+    #[arg(default_value = "-")]
+    pub(crate) file: PathBuf,
+    #[command(flatten)]
+    pub(crate) windows: WindowArgs,
+    /// Print only sequences with this label; exit code 1 if there is none
+    #[arg(long, value_name = "LABEL")]
+    pub(crate) only: Option<String>,
+    /// One JSON object a line instead of TSV
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) device: DeviceArgs,
+}
+
+/// File format of vectors.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum VectorFormat {
+    /// Text: name, then the values
+    Tsv,
+    /// NumPy's array file, float32, one row a sequence; names go to stderr's companion FILE.names
+    Npy,
+}
+
+/// Pooling on the command line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PoolName {
+    /// Mean over the bases
+    Mean,
+    /// Maximum over the bases
+    Max,
+    /// The first, special token
+    Cls,
+}
+
+impl From<PoolName> for Pooling {
+    fn from(name: PoolName) -> Self {
+        match name {
+            PoolName::Mean => Self::Mean,
+            PoolName::Max => Self::Max,
+            PoolName::Cls => Self::Cls,
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  genome embed --window 500 --format npy --out chloroplast.npy NC_000932.gb")]
+pub(crate) struct EmbedArgs {
+    /// A model folder, or base-tiny, which is built in
+    #[arg(long, default_value = crate::bases::BASE_TINY, value_name = "DIR")]
+    pub(crate) base: String,
+    /// Embed with this adapter on the base
+    #[arg(long, value_name = "DIR")]
+    pub(crate) adapter: Option<PathBuf>,
+    /// FASTA, GenBank or CSV with a column sequence, plain or gzip; - is stdin
+    #[arg(default_value = "-")]
+    pub(crate) file: PathBuf,
+    /// How the vectors of a sequence's tokens become one
+    #[arg(long, value_enum, default_value = "mean")]
+    pub(crate) pool: PoolName,
+    /// File format
+    #[arg(long, value_enum, default_value = "tsv")]
+    pub(crate) format: VectorFormat,
+    /// File to write; default stdout (TSV only). Beside an npy file, FILE.names lists the sequences
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) windows: WindowArgs,
+    #[command(flatten)]
+    pub(crate) device: DeviceArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  genome pretrain --out my-base --steps 5000 chr20.fa.gz ecoli.gbff.gz")]
+pub(crate) struct PretrainArgs {
+    /// Genomes: FASTA or GenBank, plain or gzip
+    #[arg(required = true)]
+    pub(crate) genomes: Vec<PathBuf>,
+    /// Folder that is made for the model
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: PathBuf,
+    /// Go on from this model folder, or base-tiny, instead of from random weights
+    #[arg(long, value_name = "DIR")]
+    pub(crate) from: Option<String>,
+    /// Optimizer steps
+    #[arg(long, default_value_t = 5000)]
+    pub(crate) steps: usize,
+    /// Tokens in a batch
+    #[arg(long, default_value_t = 4096)]
+    pub(crate) batch_tokens: usize,
+    /// Lengths of windows in bases, one drawn for each batch
+    #[arg(long, value_delimiter = ',', default_values_t = [64, 128, 128, 256, 512])]
+    pub(crate) windows: Vec<usize>,
+    /// Highest learning rate
+    #[arg(long, default_value_t = 1.5e-3)]
+    pub(crate) learning_rate: f64,
+    /// Steps between evaluations on held-out sequence
+    #[arg(long, default_value_t = 250)]
+    pub(crate) eval_every: usize,
+    /// Width of the hidden states
+    #[arg(long, default_value_t = 128)]
+    pub(crate) hidden: usize,
+    /// Number of layers
+    #[arg(long, default_value_t = 6)]
+    pub(crate) layers: usize,
+    /// Number of attention heads
+    #[arg(long, default_value_t = 4)]
+    pub(crate) heads: usize,
+    /// Width inside the feed-forward layers
+    #[arg(long, default_value_t = 256)]
+    pub(crate) ffn: usize,
+    /// Everything random follows from this number
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// Replace a model that is already in the out folder
+    #[arg(long)]
+    pub(crate) force: bool,
+    #[command(flatten)]
+    pub(crate) device: DeviceArgs,
+    #[command(flatten)]
+    pub(crate) show: ShowArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DoctorArgs {
+    /// One JSON object instead of text
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Check this device: exit code 2 if it is not there
+    #[command(flatten)]
+    pub(crate) device: DeviceArgs,
+}

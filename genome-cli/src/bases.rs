@@ -1,0 +1,24 @@
+//! Bases by name: the built-in one, or a folder.
+
+use anyhow::Result;
+use burn::tensor::Device;
+use genome_tokenize::TokenizerSpec;
+use genome_train::foundation::Foundation;
+use model_zoo::Purpose;
+use std::path::Path;
+
+/// Name of the built-in base.
+pub(crate) const BASE_TINY: &str = "base-tiny";
+
+const CONFIG: &str = include_str!("../assets/base-tiny/config.json");
+const TOKENIZER: &str = include_str!("../assets/base-tiny/genome_tokenizer.json");
+const WEIGHTS: &[u8] = include_bytes!("../assets/base-tiny/model.safetensors");
+
+/// Opens a base by name or folder. A folder called `base-tiny` is `./base-tiny`.
+pub(crate) fn open(base: &str, purpose: Purpose, device: &Device) -> Result<Foundation> {
+    if base == BASE_TINY {
+        let spec: TokenizerSpec = serde_json::from_str(TOKENIZER)?;
+        return Ok(Foundation::from_bytes(BASE_TINY, CONFIG, WEIGHTS, spec, purpose, device)?);
+    }
+    Ok(Foundation::from_dir(Path::new(base), purpose, device)?)
+}
