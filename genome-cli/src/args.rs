@@ -180,7 +180,7 @@ pub(crate) struct PredictArgs {
 pub(crate) enum VectorFormat {
     /// Text: name, then the values
     Tsv,
-    /// NumPy's array file, float32, one row a sequence; names go to stderr's companion FILE.names
+    /// NumPy's array file, float32, one row a sequence; their names go to FILE.names
     Npy,
 }
 

@@ -51,7 +51,7 @@ fn main() -> ExitCode {
         Ok(Outcome::NothingFound) => ExitCode::from(1),
         Err(error) if output::is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {}", ui::one_line(&format!("{error:#}")));
+            eprintln!("error: {}", ui::error_line(&error));
             ExitCode::from(2)
         }
     }

@@ -63,7 +63,9 @@ pub(crate) fn row(name: &str, labels: &[String], scores: &[f32]) -> String {
 }
 
 fn json_row(name: &str, labels: &[String], scores: &[f32]) -> String {
-    let by_label: serde_json::Map<_, _> = labels.iter().cloned().zip(scores.iter().map(|p| (*p).into())).collect();
+    // As many digits as an f32 has, not those of the f64 that JSON numbers are.
+    let number = |p: &f32| serde_json::json!(p.to_string().parse::<f64>().unwrap_or(f64::from(*p)));
+    let by_label: serde_json::Map<_, _> = labels.iter().cloned().zip(scores.iter().map(number)).collect();
     let row = serde_json::json!({ "format_version": 1, "name": name, "label": labels[argmax(scores)], "scores": by_label });
     format!("{row}\n")
 }
@@ -78,12 +80,13 @@ pub(crate) fn run(args: &PredictArgs) -> Result<Outcome> {
     let file = args.file.display().to_string();
     let (mut out, bar) = (stdout(), ui::counter("sequences"));
     let (mut printed, mut cut) = (0, 0);
-    if !args.json {
-        out.write_all(header(labels).as_bytes())?;
-    }
+    let mut heading = (!args.json).then(|| header(labels)); // printed with the first result, so that an error prints none
     sequences::for_each_chunk(&args.file, &args.windows, |records| {
         let (scores, cut_here) = predictor.scores(records, &file)?;
         cut += cut_here;
+        if let Some(heading) = heading.take() {
+            out.write_all(heading.as_bytes())?;
+        }
         for (record, scores) in records.iter().zip(&scores) {
             if args.only.as_ref().is_some_and(|only| *only != labels[argmax(scores)]) {
                 continue;

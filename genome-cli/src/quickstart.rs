@@ -31,7 +31,7 @@ pub(crate) fn run(args: &QuickstartArgs) -> Result<Outcome> {
     let (train, dev) = (embedded("train.csv", TRAIN)?, embedded("dev.csv", DEV)?);
     let labels = LabelSet::from_train(&train)?;
     let foundation = bases::open(bases::BASE_TINY, Purpose::Encode, &chosen.device)?;
-    let config = FinetuneConfig { seed: args.seed, ..FinetuneConfig::default() };
+    let config = FinetuneConfig { seed: args.seed, epochs: 6.0, ..FinetuneConfig::default() };
     let lora = LoraConfig { r: 8, lora_alpha: 16.0, lora_dropout: 0.05, ..LoraConfig::for_targets(default_targets(&foundation)) };
     let splits = Splits { train: &train, dev: &dev, labels: &labels };
     let run = Run { foundation: &foundation, config: &config, lora, chosen: &chosen, plain: args.show.plain };

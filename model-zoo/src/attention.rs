@@ -1,21 +1,10 @@
 //! Attention and the ways in which it knows positions: ALiBi biases and rotary embeddings.
 
-use burn::tensor::{Device, Tensor, TensorData, activation::softmax};
+use crate::fused;
+use burn::tensor::{Device, Tensor, TensorData};
 
 /// Added to the score of a key that must not be seen; e^-10000 is 0 in f32, and no row becomes NaN.
 const HIDDEN: f32 = -1e4;
-
-/// softmax(q·kᵀ + bias)·v. `q` is already scaled by 1/√d_head.
-///
-/// q: [batch, heads, seq, d_head]; k, v: [batch, heads, keys, d_head]; `bias` broadcasts to [batch, heads, seq, keys].
-pub(crate) fn attend(q: Tensor<4>, k: Tensor<4>, v: Tensor<4>, bias: Option<Tensor<4>>) -> Tensor<4> {
-    let scores = q.matmul(k.swap_dims(2, 3)); // [batch, heads, seq, keys]
-    let scores = match bias {
-        Some(bias) => scores + bias,
-        None => scores,
-    };
-    softmax(scores, 3).matmul(v) // [batch, heads, seq, d_head]
-}
 
 /// [batch, seq, heads·d_head] to [batch, heads, seq, d_head].
 pub(crate) fn split_heads(x: Tensor<3>, heads: usize) -> Tensor<4> {
@@ -71,35 +60,27 @@ pub fn alibi_bias(heads: usize, seq: usize, prefix: usize, device: &Device) -> T
 /// Rotary position embeddings (Su et al., RoFormer, 2021, eq. 34) in the "rotate half" layout of ESM and LLaMA.
 #[derive(Debug, Clone)]
 pub(crate) struct Rotary {
-    cos: Tensor<4>,  // [1, 1, seq, d_head]
-    sin: Tensor<4>,  // [1, 1, seq, d_head]
-    half: Tensor<4>, // [1, 1, d_head, d_head]: x·half = (-x2, x1)
+    cos: Tensor<2>, // [seq, d_head]
+    sin: Tensor<2>, // [seq, d_head]
 }
 
 impl Rotary {
     /// Angles for `seq` positions at base 10,000.
     pub(crate) fn new(d_head: usize, seq: usize, device: &Device) -> Self {
-        let frequencies: Vec<f32> = (0..d_head / 2).map(|i| 1.0 / 10_000_f32.powf(2.0 * i as f32 / d_head as f32)).collect();
+        let frequencies: Vec<f32> =
+            (0..d_head / 2).map(|i| 1.0 / 10_000_f32.powf(2.0 * i as f32 / d_head as f32)).collect();
         let angle = |p: usize, i: usize| p as f32 * frequencies[i % (d_head / 2)];
         let table = |f: fn(f32) -> f32| {
-            let values: Vec<f32> = (0..seq).flat_map(|p| (0..d_head).map(move |i| (p, i))).map(|(p, i)| f(angle(p, i))).collect();
-            Tensor::from_data(TensorData::new(values, [1, 1, seq, d_head]), device)
+            let values: Vec<f32> =
+                (0..seq).flat_map(|p| (0..d_head).map(move |i| (p, i))).map(|(p, i)| f(angle(p, i))).collect();
+            Tensor::from_data(TensorData::new(values, [seq, d_head]), device)
         };
-        let mut half = vec![0.0_f32; d_head * d_head];
-        for i in 0..d_head / 2 {
-            half[(i + d_head / 2) * d_head + i] = -1.0; // out[i] = -x[i + d/2]
-            half[i * d_head + i + d_head / 2] = 1.0; // out[i + d/2] = x[i]
-        }
-        let half = Tensor::from_data(TensorData::new(half, [1, 1, d_head, d_head]), device);
-        Self { cos: table(f32::cos), sin: table(f32::sin), half }
+        Self { cos: table(f32::cos), sin: table(f32::sin) }
     }
 
     /// x: [batch, heads, seq, d_head].
     pub(crate) fn rotate(&self, x: Tensor<4>) -> Tensor<4> {
-        let [batch, heads, seq, d_head] = x.dims();
-        let half = self.half.clone().reshape([d_head, d_head]);
-        let turned = x.clone().reshape([batch * heads * seq, d_head]).matmul(half).reshape([batch, heads, seq, d_head]);
-        x * self.cos.clone() + turned * self.sin.clone()
+        fused::rotary(x, self.cos.clone(), self.sin.clone())
     }
 }
 
@@ -119,7 +100,9 @@ mod tests {
     fn rotation_keeps_lengths_and_depends_on_distance_alone() {
         let device = Device::default();
         let rotary = Rotary::new(8, 6, &device);
-        let x = Tensor::<1>::from_floats([1., -2., 3., 0.5, -1., 0.25, 2., -0.75], &device).reshape([1, 1, 1, 8]).repeat_dim(2, 6);
+        let x = Tensor::<1>::from_floats([1., -2., 3., 0.5, -1., 0.25, 2., -0.75], &device)
+            .reshape([1, 1, 1, 8])
+            .repeat_dim(2, 6);
         let y = rotary.rotate(x.clone());
         let scores = y.clone().matmul(y.swap_dims(2, 3)).reshape([6, 6]).into_data().try_into_vec::<f32>().unwrap();
         let length = 1. + 4. + 9. + 0.25 + 1. + 0.0625 + 4. + 0.5625;

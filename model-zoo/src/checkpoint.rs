@@ -60,6 +60,16 @@ impl Checkpoint {
         Self::new(path, Source::Bytes(bytes), &head, len)
     }
 
+    /// A checkpoint of tensors that are in memory, as (shape, values); `name` stands for it in errors.
+    ///
+    /// # Errors
+    /// [`Error::Weights`] if a shape does not hold its values.
+    pub fn from_tensors(name: impl Into<PathBuf>, tensors: &Tensors) -> Result<Self> {
+        let path = name.into();
+        let bytes = encode(&path, tensors, SaveDtype::F32)?;
+        Self::from_bytes(path, bytes)
+    }
+
     fn new(path: PathBuf, source: Source, head: &[u8], len: u64) -> Result<Self> {
         let weights = |reason: String| Error::Weights { path: path.clone(), reason };
         // Deserialising checks names, types, shapes and offsets among themselves; the data is not part of `head`.
@@ -300,10 +310,10 @@ pub enum SaveDtype {
 }
 
 /// The float parameters of `module` under their published names, in the checkpoint's layout, as (shape, values).
-pub fn export<M: Module>(module: &M) -> BTreeMap<String, (Vec<usize>, Vec<f32>)> {
+pub fn export<M: Module>(module: &M) -> Tensors {
     struct Export {
         path: ParamPath,
-        out: BTreeMap<String, (Vec<usize>, Vec<f32>)>,
+        out: Tensors,
     }
     impl ModuleVisitor for Export {
         fn enter_module(&mut self, name: &str, container: &str) {
@@ -326,11 +336,18 @@ pub fn export<M: Module>(module: &M) -> BTreeMap<String, (Vec<usize>, Vec<f32>)>
     export.out
 }
 
+/// Named tensors in the checkpoint's layout, as (shape, values).
+pub type Tensors = BTreeMap<String, (Vec<usize>, Vec<f32>)>;
+
 /// Writes named tensors as a safetensors file, to a temporary name first.
 ///
 /// # Errors
-/// [`Error::Io`].
-pub fn save(path: &Path, tensors: &BTreeMap<String, (Vec<usize>, Vec<f32>)>, dtype: SaveDtype) -> Result<()> {
+/// [`Error::Io`], or [`Error::Weights`] if a shape does not hold its values.
+pub fn save(path: &Path, tensors: &Tensors, dtype: SaveDtype) -> Result<()> {
+    write_atomically(path, &encode(path, tensors, dtype)?)
+}
+
+fn encode(path: &Path, tensors: &Tensors, dtype: SaveDtype) -> Result<Vec<u8>> {
     let encoded: Vec<(&str, &[usize], Vec<u8>)> = tensors
         .iter()
         .map(|(name, (shape, values))| {
@@ -352,8 +369,7 @@ pub fn save(path: &Path, tensors: &BTreeMap<String, (Vec<usize>, Vec<f32>)>, dty
         .collect::<Result<Vec<_>, _>>()
         .map_err(weights)?;
     let metadata = HashMap::from([("format".to_owned(), "pt".to_owned())]);
-    let bytes = safetensors::serialize(views, Some(metadata)).map_err(weights)?;
-    write_atomically(path, &bytes)
+    safetensors::serialize(views, Some(metadata)).map_err(weights)
 }
 
 /// Writes a file under a temporary name beside `path` and renames it, so that an interrupted run leaves the old file.
@@ -362,7 +378,10 @@ pub fn save(path: &Path, tensors: &BTreeMap<String, (Vec<usize>, Vec<f32>)>, dty
 /// [`Error::Io`].
 pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(Error::io(path))?;
+    let mut builder = tempfile::Builder::new();
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666)); // less the user's mask, as for any new file
+    let mut file = builder.tempfile_in(folder).map_err(Error::io(path))?;
     file.write_all(bytes).map_err(Error::io(path))?;
     file.persist(path).map_err(|e| Error::Io { path: path.into(), source: e.error })?;
     Ok(())

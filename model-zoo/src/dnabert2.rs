@@ -9,11 +9,12 @@
 
 #![allow(non_snake_case, reason = "parameters bear their published names")]
 
-use crate::attention::{alibi_bias, attend, join_heads, key_bias, split_heads};
+use crate::attention::{alibi_bias, join_heads, key_bias, split_heads};
 use crate::batch::TokenBatch;
+use crate::fused::{attention, gelu, glu_gelu, norm};
 use burn::module::Module;
 use burn::nn::{Embedding, EmbeddingConfig, LayerNorm, LayerNormConfig, Linear, LinearConfig};
-use burn::tensor::activation::{gelu, tanh};
+use burn::tensor::activation::tanh;
 use burn::tensor::module::embedding;
 use burn::tensor::{Device, Int, Tensor};
 use peft_core::Hooks;
@@ -219,7 +220,7 @@ impl Dnabert2 {
 
     fn run(&self, batch: &TokenBatch, hooks: &dyn Hooks, mut each: impl FnMut(&Tensor<3>)) -> Tensor<3> {
         let heads = self.config.num_attention_heads;
-        let mut h = hooks.embeddings(self.bert.embeddings.forward(batch, self.config.pad_token_id)); // [batch, seq, hidden]
+        let mut h = hooks.embeddings(self.bert.embeddings.forward(batch, &self.config)); // [batch, seq, hidden]
         each(&h);
         let [_, seq, _] = h.dims();
         // Virtual tokens stand before the sequence and are always seen, as a prefix of keys is.
@@ -229,7 +230,7 @@ impl Dnabert2 {
             bias = bias + key_bias(mask, before); // [batch, heads, seq, keys]
         }
         for (i, layer) in self.bert.encoder.layer.iter().enumerate() {
-            h = layer.forward(h, i, heads, bias.clone(), hooks);
+            h = layer.forward(h, i, &self.config, bias.clone(), hooks);
             each(&h);
         }
         h
@@ -249,20 +250,27 @@ impl Dnabert2 {
     /// If the model was made without its masked-language head.
     pub fn mlm_logits(&self, h: Tensor<3>) -> Tensor<3> {
         let head = &self.cls.as_ref().expect("a model made with Parts::mlm_head").predictions;
-        let h = head.transform.LayerNorm.forward(gelu(head.transform.dense.forward(h)));
+        let h = norm(&head.transform.LayerNorm, gelu(head.transform.dense.forward(h)), self.config.layer_norm_eps);
         let words = self.bert.embeddings.word_embeddings.weight.val().transpose(); // [hidden, vocab]
         h.matmul(words.unsqueeze()) + head.decoder.bias.val().unsqueeze()
     }
 }
 
+impl Bert {
+    /// True if the model has a pooler.
+    pub fn has_pooler(&self) -> bool {
+        self.pooler.is_some()
+    }
+}
+
 impl Embeddings {
-    fn forward(&self, batch: &TokenBatch, pad_token_id: u32) -> Tensor<3> {
-        let words = lookup(&self.word_embeddings, batch.ids.clone(), pad_token_id); // [batch, seq, hidden]
+    fn forward(&self, batch: &TokenBatch, config: &Dnabert2Config) -> Tensor<3> {
+        let words = lookup(&self.word_embeddings, batch.ids.clone(), config.pad_token_id); // [batch, seq, hidden]
         let types = match &batch.type_ids {
             Some(ids) => self.token_type_embeddings.forward(ids.clone()),
-            None => self.token_type_embeddings.weight.val().slice([0..1]).unsqueeze(),
+            None => self.token_type_embeddings.weight.val().narrow(0, 0, 1).unsqueeze(),
         };
-        self.LayerNorm.forward(words + types)
+        norm(&self.LayerNorm, words + types, config.layer_norm_eps)
     }
 }
 
@@ -279,21 +287,26 @@ fn lookup(layer: &Embedding, ids: Tensor<2, Int>, padding: u32) -> Tensor<3> {
 }
 
 impl Layer {
-    fn forward(&self, h: Tensor<3>, block: usize, heads: usize, bias: Tensor<4>, hooks: &dyn Hooks) -> Tensor<3> {
-        let attention = &self.attention;
+    fn forward(
+        &self,
+        h: Tensor<3>,
+        block: usize,
+        config: &Dnabert2Config,
+        bias: Tensor<4>,
+        hooks: &dyn Hooks,
+    ) -> Tensor<3> {
+        let (heads, eps) = (config.num_attention_heads, config.layer_norm_eps);
         let [_, _, d] = h.dims();
-        let qkv = hooks.linear(&attention.self_.Wqkv, h.clone()); // [batch, seq, 3·hidden]
+        let qkv = hooks.linear(&self.attention.self_.Wqkv, h.clone()); // [batch, seq, 3·hidden]
         let part = |i: usize| split_heads(qkv.clone().narrow(2, i * d, d), heads); // [batch, heads, seq, d_head]
         let (k, v) = hooks.key_value(block, part(1), part(2));
-        let scale = ((d / heads) as f64).sqrt().recip();
-        let context = join_heads(attend(part(0) * scale, k, v, Some(bias))); // [batch, seq, hidden]
-        let out = hooks.linear(&attention.output.dense, context);
-        let h = attention.output.LayerNorm.forward(out + h);
+        let scale = ((d / heads) as f32).sqrt().recip();
+        let context = join_heads(attention(part(0), k, v, Some(bias), scale)); // [batch, seq, hidden]
+        let out = hooks.linear(&self.attention.output.dense, context);
+        let h = norm(&self.attention.output.LayerNorm, out + h, eps);
 
         let gated = hooks.linear(&self.mlp.gated_layers, h.clone()); // [batch, seq, 2·intermediate]
-        let width = gated.dims()[2] / 2;
-        let gated = gelu(gated.clone().narrow(2, 0, width)) * gated.narrow(2, width, width);
-        let out = hooks.linear(&self.mlp.wo, gated); // [batch, seq, hidden]
-        self.mlp.layernorm.forward(out + h)
+        let out = hooks.linear(&self.mlp.wo, glu_gelu(gated)); // [batch, seq, hidden]
+        norm(&self.mlp.layernorm, out + h, eps)
     }
 }

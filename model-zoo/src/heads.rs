@@ -1,10 +1,11 @@
 //! Classification heads: what turns hidden states into the scores of labels.
 
 use crate::TokenBatch;
+use crate::fused::gelu;
 use crate::transparent::transparent_module;
 use burn::module::Module;
 use burn::nn::{Dropout, DropoutConfig, Linear, LinearConfig};
-use burn::tensor::activation::{gelu, tanh};
+use burn::tensor::activation::tanh;
 use burn::tensor::{Device, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
@@ -112,7 +113,9 @@ impl HeadConfig {
         let dropout = DropoutConfig::new(self.dropout).init();
         match self.kind {
             HeadKind::Bert => Head::Bert(BertHead {
-                bert: self.own_pooler.then(|| OwnPooler { pooler: Dense { dense: linear(self.d_model, self.d_model) } }),
+                bert: self
+                    .own_pooler
+                    .then(|| OwnPooler { pooler: Dense { dense: linear(self.d_model, self.d_model) } }),
                 dropout,
                 classifier: linear(self.d_model, self.num_labels),
             }),

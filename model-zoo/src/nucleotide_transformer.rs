@@ -9,11 +9,11 @@
 
 #![allow(non_snake_case, reason = "parameters bear their published names")]
 
-use crate::attention::{Rotary, attend, join_heads, key_bias, split_heads};
+use crate::attention::{Rotary, join_heads, key_bias, split_heads};
 use crate::batch::TokenBatch;
+use crate::fused::{attention, gelu, glu_silu, norm};
 use burn::module::{Module, Param};
 use burn::nn::{Embedding, EmbeddingConfig, LayerNorm, LayerNormConfig, Linear, LinearConfig};
-use burn::tensor::activation::{gelu, silu};
 use burn::tensor::{Device, Tensor};
 use peft_core::Hooks;
 use serde::{Deserialize, Serialize};
@@ -134,14 +134,18 @@ impl NucleotideTransformerConfig {
     pub fn unsupported(&self) -> Option<String> {
         let v1 = "Nucleotide Transformer v1 is not supported yet";
         match self {
-            c if c.position_embedding_type != "rotary" => {
-                Some(format!("position_embedding_type: expected \"rotary\" (v2), found {:?}; {v1}", c.position_embedding_type))
-            }
+            c if c.position_embedding_type != "rotary" => Some(format!(
+                "position_embedding_type: expected \"rotary\" (v2), found {:?}; {v1}",
+                c.position_embedding_type
+            )),
             c if c.token_dropout || c.add_bias_fnn || c.emb_layer_norm_before => {
                 Some(format!("expected token_dropout, add_bias_fnn and emb_layer_norm_before to be false (v2); {v1}"))
             }
             c if c.hidden_size % c.num_attention_heads != 0 || (c.hidden_size / c.num_attention_heads) % 2 != 0 => {
-                Some(format!("hidden_size {} does not split into {} heads of even width", c.hidden_size, c.num_attention_heads))
+                Some(format!(
+                    "hidden_size {} does not split into {} heads of even width",
+                    c.hidden_size, c.num_attention_heads
+                ))
             }
             _ => None,
         }
@@ -216,10 +220,10 @@ impl NucleotideTransformer {
         let bias = batch.mask.as_ref().map(|mask| key_bias(mask, before)); // [batch, 1, 1, keys]
         let rotary = Rotary::new(d / heads, seq, &h.device().inner());
         for (i, layer) in self.esm.encoder.layer.iter().enumerate() {
-            h = layer.forward(h, i, heads, &rotary, bias.clone(), hooks);
+            h = layer.forward(h, i, &self.config, &rotary, bias.clone(), hooks);
             each(&h);
         }
-        self.esm.encoder.emb_layer_norm_after.forward(h)
+        norm(&self.esm.encoder.emb_layer_norm_after, h, self.config.layer_norm_eps)
     }
 
     /// Scores of every token at every position, [batch, seq, vocab].
@@ -228,7 +232,7 @@ impl NucleotideTransformer {
     /// If the model was made without its masked-language head.
     pub fn mlm_logits(&self, h: Tensor<3>) -> Tensor<3> {
         let head = self.lm_head.as_ref().expect("a model made with its masked-language head");
-        let h = head.layer_norm.forward(gelu(head.dense.forward(h)));
+        let h = norm(&head.layer_norm, gelu(head.dense.forward(h)), self.config.layer_norm_eps);
         head.decoder.forward(h) + head.bias.val().unsqueeze()
     }
 }
@@ -238,24 +242,23 @@ impl Layer {
         &self,
         h: Tensor<3>,
         block: usize,
-        heads: usize,
+        config: &NucleotideTransformerConfig,
         rotary: &Rotary,
         bias: Option<Tensor<4>>,
         hooks: &dyn Hooks,
     ) -> Tensor<3> {
-        let x = self.attention.LayerNorm.forward(h.clone()); // [batch, seq, hidden]
+        let (heads, eps) = (config.num_attention_heads, config.layer_norm_eps);
+        let x = norm(&self.attention.LayerNorm, h.clone(), eps); // [batch, seq, hidden]
         let site = |layer: &Linear| split_heads(hooks.linear(layer, x.clone()), heads); // [batch, heads, seq, d_head]
-        let scale = ((x.dims()[2] / heads) as f64).sqrt().recip();
-        let q = rotary.rotate(site(&self.attention.self_.query) * scale);
+        let scale = ((x.dims()[2] / heads) as f32).sqrt().recip();
+        let q = rotary.rotate(site(&self.attention.self_.query));
         let k = rotary.rotate(site(&self.attention.self_.key));
         let (k, v) = hooks.key_value(block, k, site(&self.attention.self_.value));
-        let context = join_heads(attend(q, k, v, bias)); // [batch, seq, hidden]
+        let context = join_heads(attention(q, k, v, bias, scale)); // [batch, seq, hidden]
         let h = h + hooks.linear(&self.attention.output.dense, context);
 
-        let x = self.LayerNorm.forward(h.clone());
+        let x = norm(&self.LayerNorm, h.clone(), eps);
         let gated = hooks.linear(&self.intermediate.dense, x); // [batch, seq, 2·intermediate]
-        let width = gated.dims()[2] / 2;
-        let gated = silu(gated.clone().narrow(2, 0, width)) * gated.narrow(2, width, width);
-        h + hooks.linear(&self.output.dense, gated)
+        h + hooks.linear(&self.output.dense, glu_silu(gated))
     }
 }
