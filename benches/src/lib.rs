@@ -1,1 +1,15 @@
-//! Criterion benches.
+//! What the benches time: training steps and forward passes on named shapes, from one seed.
+//!
+//! | file | idea |
+//! |---|---|
+//! | `shape` | [`Shape`]: a model, a batch, and the layers that LoRA adapts |
+//! | `steps` | [`Contender`]: one training step, in three ways; [`forward`] |
+//! | `measure` | rounds in turn, medians, peak memory |
+
+mod measure;
+mod shape;
+mod steps;
+
+pub use measure::{is_smoke_test, median, own_peak_mib, peak_mib_of, seconds_in_turn};
+pub use shape::Shape;
+pub use steps::{Contender, assert_equal_at_start, assert_learns, assert_rows_are_independent, forward};

@@ -18,7 +18,9 @@ pub(crate) fn run(args: &DoctorArgs) -> Result<Outcome> {
     let list = |kind: &str, found: Option<Vec<burn::tensor::Device>>| match found {
         None => format!("not in this build (--features {kind})"),
         Some(found) if found.is_empty() => "none found".to_owned(),
-        Some(found) => found.iter().enumerate().map(|(i, d)| format!("{kind}:{i} {d:?}")).collect::<Vec<_>>().join("; "),
+        Some(found) => {
+            found.iter().enumerate().map(|(i, d)| format!("{kind}:{i} {d:?}")).collect::<Vec<_>>().join("; ")
+        }
     };
     let threads = std::thread::available_parallelism().map_or(1, |n| n.get());
     let memory = system::machine_memory();

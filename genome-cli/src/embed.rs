@@ -33,7 +33,8 @@ pub(crate) fn run(args: &EmbedArgs) -> Result<Outcome> {
     let mut count = 0;
     sequences::for_each_chunk(&args.file, &args.windows, |records| {
         let place = |r: &SeqRecord| format!("{file}: record {:?}", r.name);
-        let (vectors, cut_here) = embed(&foundation, adapters, records, args.pool.into(), max_tokens, place, &chosen.device)?;
+        let (vectors, cut_here) =
+            embed(&foundation, adapters, records, args.pool.into(), max_tokens, place, &chosen.device)?;
         cut += cut_here;
         count += records.len();
         for (record, vector) in records.iter().zip(&vectors) {
@@ -73,7 +74,10 @@ pub(crate) fn run(args: &EmbedArgs) -> Result<Outcome> {
         eprintln!("wrote {} vectors of {width} to {}", ui::thousands(count), path.display());
     }
     if cut > 0 {
-        eprintln!("note: {} sequence(s) are longer than {max_tokens} tokens and were cut; see --window", ui::thousands(cut));
+        eprintln!(
+            "note: {} sequence(s) are longer than {max_tokens} tokens and were cut; see --window",
+            ui::thousands(cut)
+        );
     }
     Ok(if count > 0 { Outcome::Found } else { Outcome::NothingFound })
 }

@@ -122,7 +122,9 @@ impl Run<'_> {
         let show = show(self.plain, schedule.steps);
         let save = {
             let (out, lora, foundation, task) = (out.to_owned(), lora.clone(), foundation.clone(), task.clone());
-            Box::new(move |c: &genome_train::classifier::Classifier<LoraLinear>| c.save(&out, &lora, &foundation, &task))
+            Box::new(move |c: &genome_train::classifier::Classifier<LoraLinear>| {
+                c.save(&out, &lora, &foundation, &task)
+            })
         };
         let started = Instant::now();
         let model = finetune(

@@ -66,7 +66,8 @@ fn json_row(name: &str, labels: &[String], scores: &[f32]) -> String {
     // As many digits as an f32 has, not those of the f64 that JSON numbers are.
     let number = |p: &f32| serde_json::json!(p.to_string().parse::<f64>().unwrap_or(f64::from(*p)));
     let by_label: serde_json::Map<_, _> = labels.iter().cloned().zip(scores.iter().map(number)).collect();
-    let row = serde_json::json!({ "format_version": 1, "name": name, "label": labels[argmax(scores)], "scores": by_label });
+    let row =
+        serde_json::json!({ "format_version": 1, "name": name, "label": labels[argmax(scores)], "scores": by_label });
     format!("{row}\n")
 }
 
@@ -101,7 +102,10 @@ pub(crate) fn run(args: &PredictArgs) -> Result<Outcome> {
     out.flush()?;
     bar.finish_and_clear();
     if cut > 0 {
-        eprintln!("note: {} sequence(s) are longer than this adapter reads and were cut; see --window", ui::thousands(cut));
+        eprintln!(
+            "note: {} sequence(s) are longer than this adapter reads and were cut; see --window",
+            ui::thousands(cut)
+        );
     }
     Ok(if printed > 0 { Outcome::Found } else { Outcome::NothingFound })
 }

@@ -164,7 +164,14 @@ fn command(args: &PretrainArgs) -> String {
     format!(
         "genome pretrain{from} --steps {} --batch-tokens {} --windows {windows} --learning-rate {} --eval-every {} \
          --hidden {} --layers {} --heads {} --ffn {} --seed {} --out base-tiny {genomes}",
-        args.steps, args.batch_tokens, args.learning_rate, args.eval_every, args.hidden, args.layers, args.heads, args.ffn,
+        args.steps,
+        args.batch_tokens,
+        args.learning_rate,
+        args.eval_every,
+        args.hidden,
+        args.layers,
+        args.heads,
+        args.ffn,
         args.seed
     )
 }

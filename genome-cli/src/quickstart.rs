@@ -32,7 +32,12 @@ pub(crate) fn run(args: &QuickstartArgs) -> Result<Outcome> {
     let labels = LabelSet::from_train(&train)?;
     let foundation = bases::open(bases::BASE_TINY, Purpose::Encode, &chosen.device)?;
     let config = FinetuneConfig { seed: args.seed, epochs: 6.0, ..FinetuneConfig::default() };
-    let lora = LoraConfig { r: 8, lora_alpha: 16.0, lora_dropout: 0.05, ..LoraConfig::for_targets(default_targets(&foundation)) };
+    let lora = LoraConfig {
+        r: 8,
+        lora_alpha: 16.0,
+        lora_dropout: 0.05,
+        ..LoraConfig::for_targets(default_targets(&foundation))
+    };
     let splits = Splits { train: &train, dev: &dev, labels: &labels };
     let run = Run { foundation: &foundation, config: &config, lora, chosen: &chosen, plain: args.show.plain };
     let trained = run.train(&splits, &adapter)?;
@@ -56,7 +61,9 @@ pub(crate) fn run(args: &QuickstartArgs) -> Result<Outcome> {
     println!("Next:");
     println!("  {genome} predict --adapter {out}/adapter {out}/test.csv");
     println!("  {genome} predict --adapter {out}/adapter --window 60 --step 10 --only 0 {out}/chloroplast.gb");
-    println!("  {genome} finetune --data YOUR_FOLDER --out my-adapter   (train.csv, dev.csv, test.csv: sequence,label)");
+    println!(
+        "  {genome} finetune --data YOUR_FOLDER --out my-adapter   (train.csv, dev.csv, test.csv: sequence,label)"
+    );
     Ok(Outcome::Found)
 }
 

@@ -17,10 +17,17 @@ fn an_adapter_predicts_the_same_from_every_door() {
         .unwrap()
         .map(|e| e.unwrap().file_name().into_string().unwrap())
         .collect();
-    for name in ["adapter_config.json", "adapter_model.safetensors", "genome_adapter.json", "trainer_state.json", "eval_results.json"] {
+    for name in [
+        "adapter_config.json",
+        "adapter_model.safetensors",
+        "genome_adapter.json",
+        "trainer_state.json",
+        "eval_results.json",
+    ] {
         assert!(files.contains(name), "{name} is missing of {files:?}");
     }
-    let predict = |args: &[&str]| genome(dir.path(), &[&["predict", "--adapter", "adapter", "--device", "cpu"], args].concat());
+    let predict =
+        |args: &[&str]| genome(dir.path(), &[&["predict", "--adapter", "adapter", "--device", "cpu"], args].concat());
     let table = stdout(&mut predict(&["data/test.csv"]));
     assert_eq!(table.lines().count(), 33);
     assert!(table.starts_with("name\tlabel\tp(0)\tp(1)\tp(2)\n"), "{table}");
@@ -79,7 +86,8 @@ fn vectors_have_the_width_of_the_model_and_do_not_depend_on_neighbours() {
 #[test]
 fn doctor_and_help() {
     let dir = folder();
-    let report: serde_json::Value = serde_json::from_str(&stdout(&mut genome(dir.path(), &["doctor", "--json"]))).unwrap();
+    let report: serde_json::Value =
+        serde_json::from_str(&stdout(&mut genome(dir.path(), &["doctor", "--json"]))).unwrap();
     assert_eq!(report["version"], env!("CARGO_PKG_VERSION"));
     assert_eq!(report["base_tiny"]["sha256"].as_str().unwrap().len(), 64);
     assert!(stdout(&mut genome(dir.path(), &["doctor"])).contains("base-tiny"));

@@ -14,8 +14,8 @@ use model_zoo::heads::{Head, HeadConfig};
 use model_zoo::seed::initialise;
 use model_zoo::{Base, TokenBatch};
 use peft_core::{
-    AdapterFolder, Adapters, BaseModel, Contents, FolderAdapter, FolderConfig, GenomeAdapter, HostTensor, LinearAdapter,
-    Method, Selection, write_folder,
+    AdapterFolder, Adapters, BaseModel, Contents, FolderAdapter, FolderConfig, GenomeAdapter, HostTensor,
+    LinearAdapter, Method, Selection, write_folder,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -152,7 +152,9 @@ impl<A: FolderAdapter> Classifier<A> {
     pub fn save<C: FolderConfig>(&self, dir: &Path, config: &C, foundation: &Foundation, task: &Task) -> Result<()> {
         let modules: BTreeMap<String, HostTensor> = export(&self.head)
             .into_iter()
-            .map(|(name, (shape, values))| (name, HostTensor::new(shape, values).expect("an exported tensor fits its shape")))
+            .map(|(name, (shape, values))| {
+                (name, HostTensor::new(shape, values).expect("an exported tensor fits its shape"))
+            })
             .collect();
         let base = BaseModel { sha256: foundation.sha256.clone(), name: foundation.name.clone() };
         let genome = GenomeAdapter::new(Some(base), serde_json::to_value(task).expect("a task is plain data"));
@@ -190,7 +192,8 @@ impl<A: FolderAdapter> Classifier<A> {
         let config: C = folder.config()?;
         let fresh = Adapters::attach(&*foundation.base, &selection(&config), &config, 0, &device)?;
         let loaded = folder.load(fresh)?;
-        let tensors = loaded.modules.iter().map(|(n, t)| (n.clone(), (t.shape().to_vec(), t.values().to_vec()))).collect();
+        let tensors =
+            loaded.modules.iter().map(|(n, t)| (n.clone(), (t.shape().to_vec(), t.values().to_vec()))).collect();
         let file = Checkpoint::from_tensors(dir.join("adapter_model.safetensors"), &tensors)?;
         let (head, _) = load(task.head.init(&device), &file, LoadRules::default())?;
         let classifier = Self { adapters: loaded.adapters, head, base: foundation.base.clone(), class_weights: None };
@@ -202,7 +205,9 @@ impl<A: FolderAdapter> Classifier<A> {
 fn read_task(folder: &AdapterFolder, dir: &Path) -> Result<Task> {
     let broken = |reason: String| Error::Folder { path: dir.join("genome_adapter.json"), reason };
     let Some(genome) = folder.genome() else {
-        return Err(broken("not there: without label names, head and tokenizer this adapter cannot predict".to_owned()));
+        return Err(broken(
+            "not there: without label names, head and tokenizer this adapter cannot predict".to_owned(),
+        ));
     };
     let task: Task = serde_json::from_value(genome.extra.clone()).map_err(|e| broken(e.to_string()))?;
     if task.labels.len() != task.head.num_labels {
@@ -217,7 +222,12 @@ impl Task {
     ///
     /// # Errors
     /// [`Error::Sequence`].
-    pub fn encode(&self, foundation: &Foundation, sequence: &[u8], place: impl Fn() -> String) -> Result<(Vec<u32>, bool)> {
+    pub fn encode(
+        &self,
+        foundation: &Foundation,
+        sequence: &[u8],
+        place: impl Fn() -> String,
+    ) -> Result<(Vec<u32>, bool)> {
         encode(&*foundation.tokenizer, sequence, self.max_tokens, place)
     }
 }

@@ -124,7 +124,14 @@ pub struct ClassLoader {
 impl ClassLoader {
     /// Training batches, `batches` of them each time it is iterated; every pass over the data has its own shuffle.
     /// Examples of similar length come together where lengths differ.
-    pub fn training(examples: Arc<Examples>, batch_size: usize, pad_id: u32, seed: u64, batches: usize, device: &Device) -> Self {
+    pub fn training(
+        examples: Arc<Examples>,
+        batch_size: usize,
+        pad_id: u32,
+        seed: u64,
+        batches: usize,
+        device: &Device,
+    ) -> Self {
         let order = Order::Shuffled { seed, batches };
         Self { examples, batch_size, pad_id, device: device.clone().inner(), order, round: AtomicUsize::new(0) }
     }

@@ -91,8 +91,12 @@ impl FinetuneConfig {
             c if !(c.learning_rate > 0.0 && c.learning_rate <= 1.0) => {
                 wrong("learning rate", "more than 0, at most 1", c.learning_rate.to_string())
             }
-            c if !(0.0..1.0).contains(&c.warmup_share) => wrong("warm-up share", "0 to below 1", c.warmup_share.to_string()),
-            c if !(0.0..1.0).contains(&c.head_dropout) => wrong("head dropout", "0 to below 1", c.head_dropout.to_string()),
+            c if !(0.0..1.0).contains(&c.warmup_share) => {
+                wrong("warm-up share", "0 to below 1", c.warmup_share.to_string())
+            }
+            c if !(0.0..1.0).contains(&c.head_dropout) => {
+                wrong("head dropout", "0 to below 1", c.head_dropout.to_string())
+            }
             c if c.head == HeadKind::Position && (c.bins == 0 || c.features == 0) => {
                 wrong("bins and features of the position head", "at least 1", format!("{} and {}", c.bins, c.features))
             }
@@ -127,7 +131,10 @@ impl FinetuneConfig {
     pub fn task(&self, foundation: &Foundation, labels: &LabelSet) -> Result<Task> {
         let limit = foundation.base.max_tokens();
         if let Some(limit) = limit.filter(|l| self.max_tokens > *l) {
-            let reason = format!("longest sequence in tokens: expected at most {limit} for this base, found {}", self.max_tokens);
+            let reason = format!(
+                "longest sequence in tokens: expected at most {limit} for this base, found {}",
+                self.max_tokens
+            );
             return Err(Error::Config(reason));
         }
         let max_tokens = if self.max_tokens > 0 { self.max_tokens } else { limit.unwrap_or(512).max(512) };
@@ -163,7 +170,13 @@ impl Data {
     ///
     /// # Errors
     /// As [`Examples::new`].
-    pub fn new(train: &LabelledFile, dev: &LabelledFile, labels: &LabelSet, foundation: &Foundation, task: &Task) -> Result<Self> {
+    pub fn new(
+        train: &LabelledFile,
+        dev: &LabelledFile,
+        labels: &LabelSet,
+        foundation: &Foundation,
+        task: &Task,
+    ) -> Result<Self> {
         let examples = |file| Examples::new(file, labels, &*foundation.tokenizer, task.max_tokens).map(Arc::new);
         Ok(Self { train: examples(train)?, dev: examples(dev)? })
     }
@@ -210,7 +223,8 @@ pub fn finetune<A: LinearAdapter + 'static>(
     let classifier = Classifier::new(foundation, method, selection, &task.head, config.seed, device)?;
     let schedule = config.schedule(data.train.len());
     let pad = foundation.tokenizer.pad_id();
-    let train = ClassLoader::training(data.train.clone(), config.batch_size, pad, config.seed, schedule.eval_every, device);
+    let train =
+        ClassLoader::training(data.train.clone(), config.batch_size, pad, config.seed, schedule.eval_every, device);
     let dev = ClassLoader::evaluation(data.dev.clone(), task.batch_size, pad, device);
     let trained = run(
         classifier.with_class_weights(weights),

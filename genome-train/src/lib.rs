@@ -1,4 +1,55 @@
-//! Tasks, batches, the training loop, metrics and reports.
+//! From labelled sequences to a fine-tuned classifier: tasks, batches, the training loop, metrics and reports.
+//!
+//! ```
+//! use burn::tensor::Device;
+//! use genome_formats::{Input, LabelSet, Limits, read_labelled_input};
+//! use genome_tokenize::TokenizerSpec;
+//! use genome_train::classifier::HEAD_MODULES;
+//! use genome_train::finetune::{Data, FinetuneConfig, finetune, score};
+//! use genome_train::foundation::Foundation;
+//! use model_zoo::{BaseConfig, Purpose, checkpoint, seed};
+//! use peft_lora::LoraConfig;
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let device = Device::default();
+//! // A base of random weights; yours comes from a folder: Foundation::from_dir.
+//! let json = r#"{"model_type": "esm", "vocab_size": 10, "hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2,
+//!     "intermediate_size": 16, "max_position_embeddings": 512, "pad_token_id": 0, "position_embedding_type": "rotary",
+//!     "add_bias_fnn": false}"#;
+//! let base = seed::initialise(BaseConfig::parse("example".as_ref(), json)?.init(false, false, &device), 1, 0.02);
+//! let dir = tempfile::tempdir()?;
+//! base.save(dir.path(), checkpoint::SaveDtype::F32)?;
+//! TokenizerSpec::Letter.save(dir.path())?;
+//! let foundation = Foundation::from_dir(dir.path(), Purpose::Encode, &device)?;
+//!
+//! let rows = |name: &str| read_labelled_input(Input::from_bytes(name, "sequence,label\nTATAATGC,1\nGCGCGCGC,0\n")?, Limits::default());
+//! let (train, dev) = (rows("train.csv")?, rows("dev.csv")?);
+//! let labels = LabelSet::from_train(&train)?;
+//! let config = FinetuneConfig { epochs: 3.0, ..FinetuneConfig::default() };
+//! let task = config.task(&foundation, &labels)?;
+//! let data = Data::new(&train, &dev, &labels, &foundation, &task)?;
+//! let lora = LoraConfig::new(["query", "value"]);
+//! let tuned = finetune(
+//!     &foundation, &data, &task, &lora, &lora.selection(HEAD_MODULES), &config, &device,
+//!     Box::new(genome_train::render::Silent), Default::default(), Box::new(|_row| ()), Box::new(|_best| Ok(())),
+//! )?;
+//! let (scores, _confusion) = score(&tuned.classifier, &data.dev, &task, &foundation, &device);
+//! assert!(scores.eval_accuracy >= 0.5);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! | module | what |
+//! |---|---|
+//! | [`foundation`] | a frozen base with its tokenizer |
+//! | [`examples`] | labelled sequences as ids, and their batches |
+//! | [`classifier`] | base, adapters and head; saving and loading the adapter folder |
+//! | [`finetune`] | settings and the run |
+//! | [`step_loop`] | the loop, a strategy of burn-train |
+//! | [`metrics`] | scores from their definitions |
+//! | [`pretrain`], [`markov`], [`card`] | masked-language pre-training, its baseline, its model card |
+//! | [`mod@embed`] | vectors of sequences |
+//! | [`render`] | no dashboard |
 
 pub mod card;
 pub mod classifier;

@@ -1,11 +1,11 @@
 //! Scores of classifiers. Matthews correlation, macro F1, accuracy, AUROC and AUPRC, each from its definition.
 
+use burn::tensor::TensorReadError;
 use burn_train::ClassificationOutput;
 use burn_train::metric::{
     Adaptor, Metric, MetricAttributes, MetricMetadata, MetricName, Numeric, NumericAttributes, NumericEntry,
     SerializedEntry,
 };
-use burn::tensor::TensorReadError;
 use serde::Serialize;
 use std::sync::Arc;
 

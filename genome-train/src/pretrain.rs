@@ -174,6 +174,9 @@ impl InferenceStep for MlmModel {
     }
 }
 
+/// Ids of a window with its targets masked, and (position, true id) of each target.
+type Masked = (Vec<u32>, Vec<(usize, u32)>);
+
 /// Cuts windows and masks them.
 #[derive(Clone)]
 struct Masker {
@@ -186,8 +189,8 @@ struct Masker {
 }
 
 impl Masker {
-    /// Masks `window`: ids, and (position, true id) of each target. In evaluation all targets are masked.
-    fn mask(&self, window: &[u8], training: bool, rng: &mut impl Rng) -> Result<(Vec<u32>, Vec<(usize, u32)>)> {
+    /// Masks `window`. In evaluation all targets are masked.
+    fn mask(&self, window: &[u8], training: bool, rng: &mut impl Rng) -> Result<Masked> {
         let encoding = self.tokenizer.encode(window)?;
         let (mut ids, mut targets) = (encoding.ids.clone(), Vec::new());
         for (i, &id) in encoding.ids.iter().enumerate() {
@@ -343,7 +346,8 @@ pub fn pretrain(
         return Err(Error::Config(format!("the tokenizer has {t} tokens, the model {b}")));
     }
     let masker = masker(corpus.clone(), tokenizer, config, device)?;
-    let mean_rows = config.window_bp.iter().map(|bp| masker.rows(*bp)).sum::<usize>() as f64 / config.window_bp.len() as f64;
+    let mean_rows =
+        config.window_bp.iter().map(|bp| masker.rows(*bp)).sum::<usize>() as f64 / config.window_bp.len() as f64;
     let mean_bp = config.window_bp.iter().sum::<usize>() as f64 / config.window_bp.len() as f64;
     let held_out = (config.held_out_windows as f64 / mean_rows).ceil() as usize;
     let loader = |held_out, batches| {
@@ -416,4 +420,78 @@ pub fn held_out(
     }
     let share = |n: usize| n as f64 / positions.max(1) as f64;
     Ok(HeldOut { positions, masked_accuracy: share(right), markov_accuracy: share(chain_right), markov_order: ORDER })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::step_loop::Select;
+    use genome_tokenize::LetterTokenizer;
+
+    fn config() -> PretrainConfig {
+        let optimizer = LoopConfig {
+            steps: 1,
+            eval_every: 1,
+            learning_rate: 1e-3,
+            warmup_steps: 0,
+            weight_decay: 0.0,
+            beta_2: 0.98,
+            clip_norm: 1.0,
+            patience: 0,
+            select: Select::Loss,
+        };
+        PretrainConfig {
+            batch_tokens: 64,
+            window_bp: vec![20],
+            mask_share: 0.15,
+            length_power: 1.0,
+            held_out_share: 0.1,
+            held_out_windows: 4,
+            seed: 1,
+            optimizer,
+        }
+    }
+
+    /// The training part is all A and C, the held-out part all G: a window tells where it is from.
+    fn corpus(config: &PretrainConfig) -> Arc<Corpus> {
+        let seq = [b"AC".repeat(450), b"G".repeat(100)].concat();
+        Arc::new(Corpus::new(vec![SeqRecord::new("x", seq)], config).unwrap())
+    }
+
+    #[test]
+    fn training_never_sees_what_is_held_out() {
+        let config = config();
+        let corpus = corpus(&config);
+        let mut rng = rng(1, "test");
+        let has = |w: &[u8], letters: &[u8]| w.iter().any(|b| letters.contains(b));
+        for _ in 0..200 {
+            // G and its complement C differ from A and its complement T, whatever the strand
+            assert!(has(&corpus.window(20, false, &mut rng), b"AT"));
+            assert!(!has(&corpus.window(20, true, &mut rng), b"AT"));
+        }
+        assert_eq!(corpus.train_bases(), 900);
+        assert!(Corpus::new(vec![SeqRecord::new("short", b"ACGT")], &config).is_err());
+    }
+
+    #[test]
+    fn masks_hide_the_right_share_and_targets_are_the_truth() {
+        let config = config();
+        let masker = masker(corpus(&config), Arc::new(LetterTokenizer::new()), &config, &Device::default()).unwrap();
+        let window = b"ACGTN".repeat(4000);
+        for training in [false, true] {
+            let (ids, targets) = masker.mask(&window, training, &mut rng(3, "mask")).unwrap();
+            let whole = masker.tokenizer.encode(&window).unwrap().ids;
+            let share = targets.len() as f64 / 16_000.0;
+            assert!((share - 0.15).abs() < 0.01, "{share}");
+            let masked =
+                targets.iter().filter(|(i, _)| ids[*i] == masker.mask_id).count() as f64 / targets.len() as f64;
+            assert!(if training { (masked - 0.8).abs() < 0.03 } else { masked == 1.0 }, "{masked}");
+            let mut at_targets = vec![false; ids.len()];
+            for (i, id) in targets {
+                assert_eq!(whole[i], id);
+                at_targets[i] = true;
+            }
+            assert!((0..ids.len()).all(|i| at_targets[i] || ids[i] == whole[i]), "only targets change");
+        }
+    }
 }

@@ -13,10 +13,9 @@ use burn_train::logger::InMemoryMetricLogger;
 use burn_train::metric::{AccuracyMetric, LossMetric};
 use burn_train::renderer::MetricsRenderer;
 use burn_train::{
-    ClassificationOutput, EventProcessorTraining, InferenceStep, Interrupter, Learner, LearnerEvent, SupervisedLearningStrategy,
-    SupervisedTraining, SupervisedTrainingEventProcessor, TrainLoader, TrainStep, TrainingComponents, TrainingItem,
-    TrainingStrategy,
-    ValidLoader,
+    ClassificationOutput, EventProcessorTraining, InferenceStep, Interrupter, Learner, LearnerEvent,
+    SupervisedLearningStrategy, SupervisedTraining, SupervisedTrainingEventProcessor, TrainLoader, TrainStep,
+    TrainingComponents, TrainingItem, TrainingStrategy, ValidLoader,
 };
 use serde::{Deserialize, Serialize};
 use std::marker::PhantomData;
@@ -170,11 +169,8 @@ pub fn run<B: Batch, M: Trainable<B>>(
     on_best: OnBest<M>,
 ) -> crate::Result<Trained<M>> {
     let outcome = Arc::new(Mutex::new(Outcome::default()));
-    let optimizer = AdamWConfig::new()
-        .with_weight_decay(config.weight_decay)
-        .with_beta_2(config.beta_2)
-        .with_epsilon(1e-8)
-        .init();
+    let optimizer =
+        AdamWConfig::new().with_weight_decay(config.weight_decay).with_beta_2(config.beta_2).with_epsilon(1e-8).init();
     let strategy = StepStrategy {
         config: config.clone(),
         examples,
@@ -212,7 +208,13 @@ pub fn run<B: Batch, M: Trainable<B>>(
         .collect();
     speeds.sort_by(f64::total_cmp);
     let tokens_per_second = speeds.get(speeds.len() / 2).copied().unwrap_or(0.0);
-    Ok(Trained { model: result.model, best_step: outcome.best_step, steps: outcome.steps, log: outcome.log, tokens_per_second })
+    Ok(Trained {
+        model: result.model,
+        best_step: outcome.best_step,
+        steps: outcome.steps,
+        log: outcome.log,
+        tokens_per_second,
+    })
 }
 
 #[derive(Default)]
@@ -439,4 +441,51 @@ pub(crate) fn clip<M: Module>(model: &M, mut grads: GradientsParams, limit: f32)
 /// How far an iteration over batches is.
 pub(crate) fn progress(done: usize, total: usize) -> Progress {
     Progress::new(done, total, Some("batches".to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burn::nn::LinearConfig;
+    use burn::tensor::Device;
+
+    #[test]
+    fn the_rate_rises_and_falls() {
+        let config = LoopConfig {
+            steps: 100,
+            eval_every: 10,
+            learning_rate: 1.0,
+            warmup_steps: 10,
+            weight_decay: 0.0,
+            beta_2: 0.999,
+            clip_norm: 0.0,
+            patience: 0,
+            select: Select::Loss,
+        };
+        let rates: Vec<f64> = (0..100).map(|s| config.rate(s)).collect();
+        assert_eq!((rates[0], rates[9], rates[10]), (0.1, 1.0, 1.0));
+        assert!(rates[10..].windows(2).all(|w| w[1] < w[0]) && rates[99] > 0.0);
+        let no_warmup = LoopConfig { warmup_steps: 0, steps: 1, ..config };
+        assert_eq!(no_warmup.rate(0), 1.0);
+    }
+
+    #[test]
+    fn gradients_are_clipped_by_their_global_norm() {
+        let device = Device::default().autodiff();
+        let layer = LinearConfig::new(3, 2).init(&device);
+        let grads = || {
+            let x = Tensor::<2>::from_floats([[1.0, 2.0, 3.0]], &device);
+            GradientsParams::from_grads(layer.forward(x).sum().backward(), &layer)
+        };
+        // d/dW = x for both outputs, d/db = 1: norm² = 2·(1 + 4 + 9) + 2
+        let expected = 30.0_f32.sqrt();
+        let (whole, norm) = clip(&layer, grads(), 0.0);
+        assert!((norm - expected).abs() < 1e-5);
+        assert_eq!(clip(&layer, grads(), 100.0).1, norm);
+        let (clipped, before) = clip(&layer, grads(), 1.0);
+        assert_eq!(before, norm);
+        assert!((clip(&layer, clipped, 0.0).1 - 1.0).abs() < 1e-5);
+        let weight = whole.get::<2>(layer.weight.id).unwrap().into_data().try_into_vec::<f32>().unwrap();
+        assert_eq!(weight, [1.0, 1.0, 2.0, 2.0, 3.0, 3.0]);
+    }
 }

@@ -12,7 +12,7 @@ use model_zoo::checkpoint::{Checkpoint, LoadRules, Tensors, export, load};
 use model_zoo::dnabert2::{Dnabert2, Dnabert2Config, Parts};
 use model_zoo::heads::{Head, HeadConfig, HeadKind};
 use model_zoo::{TokenBatch, named_params};
-use peft_core::{AdapterFolder, Adapters, Contents, HostTensor, Hooks, Plain, write_folder};
+use peft_core::{AdapterFolder, Adapters, Contents, Hooks, HostTensor, Plain, write_folder};
 use peft_lora::{LoraConfig, LoraLinear};
 use serde_json::Value;
 
@@ -114,8 +114,7 @@ impl Trainable {
             .into_iter()
             .map(|(name, (shape, values))| (name, HostTensor::new(shape, values).unwrap()))
             .collect();
-        let contents =
-            Contents { config, adapters: &self.adapters, base_model: None, modules: &modules, genome: None };
+        let contents = Contents { config, adapters: &self.adapters, base_model: None, modules: &modules, genome: None };
         write_folder(dir, &contents).unwrap();
     }
 
@@ -182,7 +181,10 @@ fn close(what: &str, found: &[f32], expected: &[f32], tolerance: f32) -> f32 {
 }
 
 fn bits<M: Module>(module: &M) -> BTreeMap<String, Vec<u32>> {
-    export(module).into_iter().map(|(name, (_, values))| (name, values.into_iter().map(f32::to_bits).collect())).collect()
+    export(module)
+        .into_iter()
+        .map(|(name, (_, values))| (name, values.into_iter().map(f32::to_bits).collect()))
+        .collect()
 }
 
 #[test]
@@ -215,7 +217,8 @@ fn twenty_steps_of_peft() {
         let grads = loss.backward();
         let found = model.collect(Some(&grads));
         if step == 0 {
-            let named: Vec<String> = trace.tensors.names().into_iter().filter(|n| n.starts_with("grad.step0.")).collect();
+            let named: Vec<String> =
+                trace.tensors.names().into_iter().filter(|n| n.starts_with("grad.step0.")).collect();
             assert_eq!(named.len(), found.len(), "every gradient has its twin");
             for name in named {
                 let (shape, values) = &found[&name["grad.step0.".len()..]];
@@ -261,6 +264,8 @@ fn twenty_steps_of_peft() {
     let of_merged = close("merged and unmerged", &merged, &ours, 1e-5);
     close("logits.merged", &merged, &expected("logits.merged"), 1e-4);
 
-    println!("largest differences: losses {of_losses:e}, gradient norms {of_norms:e} of each, final logits {of_logits:e}");
+    println!(
+        "largest differences: losses {of_losses:e}, gradient norms {of_norms:e} of each, final logits {of_logits:e}"
+    );
     println!("adapters and classifier {of_tensors:e}, merged and unmerged {of_merged:e}");
 }

@@ -66,7 +66,8 @@ impl BaseConfig {
             return Ok(Self::Dnabert2(serde_json::from_value(value).map_err(|e| config(e.to_string()))?));
         }
         if text("model_type") == "esm" || auto.starts_with("esm_config") {
-            let parsed: NucleotideTransformerConfig = serde_json::from_value(value).map_err(|e| config(e.to_string()))?;
+            let parsed: NucleotideTransformerConfig =
+                serde_json::from_value(value).map_err(|e| config(e.to_string()))?;
             return match parsed.unsupported() {
                 Some(reason) => Err(config(reason)),
                 None => Ok(Self::NucleotideTransformer(parsed)),
@@ -154,7 +155,8 @@ impl Base {
             Purpose::MaskedLm => &["cls.predictions.decoder.weight", "classifier."],
         };
         // Buffers, unused tables and heads that are not wanted.
-        let mut ignore = vec!["inv_freq", "contact_head.", "position_embeddings.", "position_ids", "cls.seq_relationship"];
+        let mut ignore =
+            vec!["inv_freq", "contact_head.", "position_embeddings.", "position_ids", "cls.seq_relationship"];
         ignore.extend(heads);
         let rules = LoadRules { ignore: &ignore, ..Default::default() };
         let (base, report) = load(base, file, rules)?;

@@ -1,4 +1,34 @@
 //! Genome and natural-language models on Burn that load published checkpoints.
+//!
+//! A model is plain Burn: no generic parameter for a fine-tuning method. At each adaptable layer it asks
+//! [`peft_core::Hooks`], and knows no method by name; [`peft_core::Plain`] is the model as it was published.
+//!
+//! ```
+//! use burn::tensor::Device;
+//! use model_zoo::{Pooling, TokenBatch, seed};
+//! use model_zoo::dnabert2::{Dnabert2Config, Parts};
+//! use peft_core::Plain;
+//!
+//! let device = Device::default();
+//! let config = Dnabert2Config { hidden_size: 32, num_hidden_layers: 2, num_attention_heads: 4, intermediate_size: 64, ..Default::default() };
+//! let model = seed::initialise(config.init(Parts { mlm_head: true, pooler: false }, &device), 1, 0.02);
+//!
+//! let batch = TokenBatch::from_rows(&[vec![1, 20, 21, 22, 2], vec![1, 30, 2]], 3, &device);
+//! let h = model.encode(&batch, &Plain); // [batch, seq, d_model]
+//! assert_eq!(h.dims(), [2, 5, 32]);
+//! assert_eq!(model.mlm_logits(h.clone()).dims(), [2, 5, 4096]);
+//! assert_eq!(Pooling::Mean.pool(h, &batch).dims(), [2, 32]);
+//! ```
+//!
+//! | module | what |
+//! |---|---|
+//! | [`base`] | a base of any family from a model folder, as the hub lays it out |
+//! | [`dnabert2`], [`nucleotide_transformer`] | one family a file: configuration, init, forward |
+//! | [`heads`] | classification heads: the originals' and one that knows positions |
+//! | [`checkpoint`] | safetensors files, read tensor by tensor, every name and shape checked first |
+//! | [`attention`] | attention, ALiBi, rotary positions |
+//! | [`fused`] | the operations that cost most, fused for the CPU, each with a slow twin |
+//! | [`seed`] | initial values from one number |
 
 pub mod attention;
 pub mod base;
@@ -14,8 +44,8 @@ mod pooling;
 pub mod seed;
 mod transparent;
 
+pub use base::{Base, BaseConfig, Purpose};
 pub use batch::TokenBatch;
 pub use error::{Error, Result};
-pub use base::{Base, BaseConfig, Purpose};
-pub use pooling::Pooling;
 pub use names::{NamedParam, named_params};
+pub use pooling::Pooling;

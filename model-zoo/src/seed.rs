@@ -47,7 +47,8 @@ pub fn initialise<M: Module>(module: M, seed: u64, std: f64) -> M {
 /// A generator for one named purpose of a run.
 pub fn rng(seed: u64, purpose: &str) -> ChaCha8Rng {
     // FNV-1a keeps the purposes apart; the generator does the mixing.
-    let hash = purpose.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3));
+    let hash =
+        purpose.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3));
     let mut key = [0; 32];
     key[..8].copy_from_slice(&seed.to_le_bytes());
     key[8..16].copy_from_slice(&hash.to_le_bytes());

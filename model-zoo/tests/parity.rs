@@ -15,7 +15,8 @@ use std::path::PathBuf;
 const TOLERANCE: f32 = 1e-4;
 
 fn fixture(name: &str) -> PathBuf {
-    let root = std::env::var_os("GENOME_FIXTURES").map_or_else(|| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../testdata")), PathBuf::from);
+    let root = std::env::var_os("GENOME_FIXTURES")
+        .map_or_else(|| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../testdata")), PathBuf::from);
     root.join("models").join(name)
 }
 
@@ -30,11 +31,21 @@ fn int2(c: &Checkpoint, name: &str) -> Tensor<2, Int> {
 
 fn batch(c: &Checkpoint, prefix: &str) -> TokenBatch {
     let ids = int2(c, &format!("{prefix}input_ids"));
-    let optional = |name: &str| c.shape(&format!("{prefix}{name}")).is_some().then(|| int2(c, &format!("{prefix}{name}")));
+    let optional =
+        |name: &str| c.shape(&format!("{prefix}{name}")).is_some().then(|| int2(c, &format!("{prefix}{name}")));
     let mask = optional("attention_mask").map(|m| m.float());
     let [rows, seq] = ids.dims();
     let lengths = match &mask {
-        Some(m) => m.clone().sum_dim(1).into_data().convert::<f32>().try_into_vec::<f32>().unwrap().iter().map(|n| *n as usize).collect(),
+        Some(m) => m
+            .clone()
+            .sum_dim(1)
+            .into_data()
+            .convert::<f32>()
+            .try_into_vec::<f32>()
+            .unwrap()
+            .iter()
+            .map(|n| *n as usize)
+            .collect(),
         None => vec![seq; rows],
     };
     TokenBatch { ids, mask, type_ids: optional("token_type_ids"), lengths }
@@ -57,7 +68,8 @@ fn masked_lm_loss(logits: Tensor<3>, labels: Tensor<2, Int>) -> Tensor<1> {
     let [b, s, v] = logits.dims();
     let labels = labels.reshape([b * s]);
     let kept = labels.clone().not_equal_elem(-100).float();
-    let picked = log_softmax(logits.reshape([b * s, v]), 1).gather(1, labels.clamp_min(0).unsqueeze_dim(1)).reshape([b * s]);
+    let picked =
+        log_softmax(logits.reshape([b * s, v]), 1).gather(1, labels.clamp_min(0).unsqueeze_dim(1)).reshape([b * s]);
     (picked * kept.clone()).sum().neg() / kept.sum()
 }
 

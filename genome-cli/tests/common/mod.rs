@@ -5,24 +5,24 @@ use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
 /// `genome` with arguments, in `dir`.
-pub fn genome(dir: &Path, args: &[&str]) -> Command {
+pub(crate) fn genome(dir: &Path, args: &[&str]) -> Command {
     let mut command = Command::cargo_bin("genome").expect("cargo builds the binary before its tests");
     command.current_dir(dir).args(args);
     command
 }
 
 /// An empty folder that goes when the test ends.
-pub fn folder() -> TempDir {
+pub(crate) fn folder() -> TempDir {
     tempfile::tempdir().expect("the system has a folder for temporary files")
 }
 
 /// A file of the data that ships with the binary.
-pub fn asset(name: &str) -> PathBuf {
+pub(crate) fn asset(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("assets").join(name)
 }
 
 /// The first rows of the splice-junction set as a data set of its own.
-pub fn small_data(dir: &Path, train_rows: usize) {
+pub(crate) fn small_data(dir: &Path, train_rows: usize) {
     for (name, rows) in [("train", train_rows), ("dev", 32), ("test", 32)] {
         let text = std::fs::read_to_string(asset(&format!("splice_junction/{name}.csv"))).unwrap();
         let head: String = text.lines().take(rows + 1).map(|l| format!("{l}\n")).collect();
@@ -31,9 +31,11 @@ pub fn small_data(dir: &Path, train_rows: usize) {
 }
 
 /// Trains a quick adapter in `dir/adapter` on `dir/data`.
-pub fn small_adapter(dir: &Path) {
+pub(crate) fn small_adapter(dir: &Path) {
     let data = dir.join("data");
     std::fs::create_dir(&data).unwrap();
     small_data(&data, 96);
-    genome(dir, &["finetune", "--data", "data", "--out", "adapter", "--epochs", "2", "--device", "cpu"]).assert().success();
+    genome(dir, &["finetune", "--data", "data", "--out", "adapter", "--epochs", "2", "--device", "cpu"])
+        .assert()
+        .success();
 }

@@ -1,0 +1,147 @@
+//! Model folders: round trips, and every way in which one can be broken.
+
+use burn::tensor::Device;
+use model_zoo::checkpoint::{Checkpoint, LoadRules, SaveDtype, export, load, save};
+use model_zoo::dnabert2::{Dnabert2Config, Parts};
+use model_zoo::{Base, BaseConfig, Error, Purpose, named_params, seed};
+use proptest::prelude::*;
+use std::path::Path;
+
+const CONFIG: &str = r#"{"alibi_starting_size": 8, "vocab_size": 12, "hidden_size": 8, "num_hidden_layers": 1,
+    "num_attention_heads": 2, "intermediate_size": 6}"#;
+
+fn model() -> Base {
+    let config = BaseConfig::parse("test".as_ref(), CONFIG).unwrap();
+    seed::initialise(config.init(true, false, &Device::default()), 1, 0.02)
+}
+
+fn open(dir: &Path) -> Result<Base, Error> {
+    Base::from_dir(dir, Purpose::MaskedLm, &Device::default()).map(|l| l.base)
+}
+
+#[test]
+fn folders_round_trip() {
+    let dir = tempfile::tempdir().unwrap();
+    let model = model();
+    model.save(dir.path(), SaveDtype::F32).unwrap();
+    assert_eq!(export(&open(dir.path()).unwrap()), export(&model));
+    model.save(dir.path(), SaveDtype::F16).unwrap();
+    for (name, (_, values)) in export(&open(dir.path()).unwrap()) {
+        for (found, exact) in values.iter().zip(&export(&model)[&name].1) {
+            assert!((found - exact).abs() <= exact.abs() * 1e-3 + 1e-7, "{name}");
+        }
+    }
+}
+
+#[test]
+fn names_and_shapes_are_those_of_the_published_checkpoint() {
+    let root = std::env::var_os("GENOME_FIXTURES")
+        .map_or_else(|| concat!(env!("CARGO_MANIFEST_DIR"), "/../testdata").into(), std::path::PathBuf::from);
+    let layout = |name: &str| -> serde_json::Value {
+        serde_json::from_str(&std::fs::read_to_string(root.join("hub_layouts").join(name)).unwrap()).unwrap()
+    };
+    let check = |name: &str, ignored: &[&str]| {
+        let layout = layout(name);
+        let config = BaseConfig::parse(name.as_ref(), &layout["config"].to_string()).unwrap();
+        let model = config.init(true, false, &Device::default()); // lazy: nothing is allocated
+        let mut found: Vec<_> = named_params(&model).into_iter().map(|p| (p.name, p.shape)).collect();
+        let shape =
+            |v: &serde_json::Value| v[1].as_array().unwrap().iter().map(|n| n.as_u64().unwrap() as usize).collect();
+        let mut published: Vec<(String, Vec<usize>)> = layout["tensors"]
+            .as_object()
+            .unwrap()
+            .iter()
+            .filter(|(name, _)| !ignored.iter().any(|i| name.contains(i)))
+            .map(|(name, v)| (name.clone(), shape(v)))
+            .collect();
+        found.sort();
+        published.sort();
+        assert_eq!(found, published, "{name}");
+    };
+    check("zhihan1996__DNABERT-2-117M.json", &["cls.predictions.decoder.weight"]); // tied
+    for size in ["50m", "100m", "250m", "500m"] {
+        let name = format!("InstaDeepAI__nucleotide-transformer-v2-{size}-multi-species.json");
+        check(&name, &["inv_freq", "contact_head", "position_embeddings", "position_ids"]);
+    }
+    let v1 = layout("InstaDeepAI__nucleotide-transformer-500m-human-ref.json");
+    let error = BaseConfig::parse("config.json".as_ref(), &v1["config"].to_string()).unwrap_err().to_string();
+    assert!(error.contains("v1 is not supported"), "{error}");
+}
+
+#[test]
+fn broken_folders_are_told_apart() {
+    let dir = tempfile::tempdir().unwrap();
+    let is = |check: fn(&Error) -> bool| {
+        let error = open(dir.path()).unwrap_err();
+        assert!(check(&error), "{error}");
+        assert_eq!(error.to_string().lines().count(), 1);
+    };
+    assert!(matches!(open(&dir.path().join("nowhere")).unwrap_err(), Error::Io { .. }));
+    is(|e| matches!(e, Error::MissingFile { expected: "config.json", .. }));
+    std::fs::write(dir.path().join("config.json"), "{").unwrap();
+    is(|e| matches!(e, Error::Config { .. }));
+    std::fs::write(dir.path().join("config.json"), r#"{"model_type": "gpt2"}"#).unwrap();
+    is(|e| matches!(e, Error::Config { .. }));
+    std::fs::write(dir.path().join("config.json"), CONFIG).unwrap();
+    is(|e| matches!(e, Error::MissingFile { expected: "model.safetensors", .. }));
+
+    let path = dir.path().join("model.safetensors");
+    let whole = export(&model());
+    let mut tensors = whole.clone();
+    tensors.remove("bert.embeddings.LayerNorm.bias");
+    save(&path, &tensors, SaveDtype::F32).unwrap();
+    is(|e| matches!(e, Error::MissingTensors { names, .. } if names == &["bert.embeddings.LayerNorm.bias"]));
+    let mut tensors = whole.clone();
+    tensors.insert("bert.extra".to_owned(), (vec![1], vec![0.0]));
+    save(&path, &tensors, SaveDtype::F32).unwrap();
+    is(|e| matches!(e, Error::UnexpectedTensors { names, .. } if names == &["bert.extra"]));
+    let mut tensors = whole.clone();
+    tensors.insert("bert.embeddings.LayerNorm.bias".to_owned(), (vec![2], vec![0.0; 2]));
+    save(&path, &tensors, SaveDtype::F32).unwrap();
+    is(|e| matches!(e, Error::Shape { expected, found, .. } if expected == &[8] && found == &[2]));
+
+    save(&path, &whole, SaveDtype::F32).unwrap();
+    let bytes = std::fs::read(&path).unwrap();
+    for cut in [0, 7, 8, 100, bytes.len() - 1] {
+        std::fs::write(&path, &bytes[..cut]).unwrap();
+        is(|e| matches!(e, Error::Weights { .. }));
+    }
+    let mut huge = bytes.clone();
+    huge[..8].copy_from_slice(&u64::MAX.to_le_bytes());
+    std::fs::write(&path, huge).unwrap();
+    is(|e| matches!(e, Error::Weights { .. }));
+    let text = String::from_utf8_lossy(&bytes).replacen("\"F32\"", "\"I32\"", 1).into_bytes();
+    std::fs::write(&path, if text.len() == bytes.len() { text } else { replace(&bytes, b"\"F32\"", b"\"I32\"") })
+        .unwrap();
+    is(|e| matches!(e, Error::Dtype { found, .. } if found == "I32"));
+}
+
+fn replace(bytes: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
+    let at = bytes.windows(from.len()).position(|w| w == from).unwrap();
+    [&bytes[..at], to, &bytes[at + from.len()..]].concat()
+}
+
+proptest! {
+    #[test]
+    fn any_bytes_are_refused_or_read_but_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..200), declared in 0_u64..300) {
+        let _ = Checkpoint::from_bytes("any", bytes.clone());
+        let mut framed = declared.to_le_bytes().to_vec();
+        framed.extend(&bytes);
+        let _ = Checkpoint::from_bytes("any", framed);
+    }
+
+    #[test]
+    fn damaged_files_never_panic(at in 0_usize..4000, byte: u8) {
+        let config = Dnabert2Config { vocab_size: 5, hidden_size: 4, num_hidden_layers: 1, num_attention_heads: 2, intermediate_size: 3, ..Default::default() };
+        let model = config.init(Parts { mlm_head: false, pooler: false }, &Device::default());
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("model.safetensors");
+        save(&path, &export(&seed::initialise(model.clone(), 1, 0.02)), SaveDtype::F32).unwrap();
+        let mut bytes = std::fs::read(&path).unwrap();
+        let at = at % bytes.len();
+        bytes[at] = byte;
+        if let Ok(file) = Checkpoint::from_bytes("damaged", bytes) {
+            let _ = load(model, &file, LoadRules::default());
+        }
+    }
+}
