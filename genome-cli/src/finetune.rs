@@ -100,11 +100,11 @@ impl Run<'_> {
         config.check()?;
         let task = config.task(foundation, splits.labels)?;
         let data = Data::new(splits.train, splits.dev, splits.labels, foundation, &task)?;
-        let mut modules: Vec<String> = HEAD_MODULES.map(str::to_owned).to_vec();
-        if task.head.own_pooler {
-            modules.push("bert.pooler.dense".to_owned());
-        }
-        let lora = LoraConfig { modules_to_save: modules, task_type: Some("SEQ_CLS".to_owned()), ..self.lora.clone() };
+        let lora = LoraConfig {
+            modules_to_save: task.modules_to_save(),
+            task_type: Some("SEQ_CLS".to_owned()),
+            ..self.lora.clone()
+        };
         let schedule = config.schedule(data.train.len());
         eprintln!(
             "{} train, {} dev, {} labels; {} steps of {} on {}",

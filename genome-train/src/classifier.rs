@@ -145,7 +145,7 @@ impl<A: LinearAdapter + 'static> InferenceStep for Classifier<A> {
 
 impl<A: FolderAdapter> Classifier<A> {
     /// Writes the adapter folder: adapters and head as PEFT does, the task and the base's hash beside them, and
-    /// `tokenizer.json` where the tokenizer needs it.
+    /// `tokenizer.json` where the tokenizer needs it. `config` lists [`Task::modules_to_save`].
     ///
     /// # Errors
     /// [`Error::Peft`] or [`Error::Io`].
@@ -218,6 +218,12 @@ fn read_task(folder: &AdapterFolder, dir: &Path) -> Result<Task> {
 }
 
 impl Task {
+    /// PEFT's `modules_to_save` of this task: what an adapter's configuration has to list for its folder to be read back.
+    pub fn modules_to_save(&self) -> Vec<String> {
+        let pooler = self.head.own_pooler.then_some("bert.pooler.dense");
+        HEAD_MODULES.into_iter().chain(pooler).map(str::to_owned).collect()
+    }
+
     /// Ids of a sequence as this task reads it, and whether it was cut. `place` is what an error names.
     ///
     /// # Errors

@@ -131,7 +131,8 @@ fn a_seed_repeats_a_run_and_another_does_not() {
 fn folders_reload_to_the_bit_and_refuse_another_base() {
     let config = FinetuneConfig { epochs: 1.0, ..FinetuneConfig::default() };
     for head in [HeadKind::Position, HeadKind::Esm, HeadKind::Bert] {
-        let s = setup(&FinetuneConfig { head, ..config.clone() });
+        let mut s = setup(&FinetuneConfig { head, ..config.clone() });
+        s.lora.modules_to_save = s.task.modules_to_save();
         let tuned = train(&s, &config, |_| Ok(())).unwrap().classifier;
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("adapter");

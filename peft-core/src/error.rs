@@ -201,8 +201,12 @@ pub enum Error {
         value: f32,
     },
     /// An adapter that was trained on another base model.
-    #[error("the adapter belongs to base model {expected}, this one is {found}")]
+    #[error("{}: made for another base: expected {name:?} with sha256 {expected}, found sha256 {found}", file.display())]
     OtherBase {
+        /// The adapter's `genome_adapter.json`.
+        file: PathBuf,
+        /// Name or path of the base that the adapter was trained on.
+        name: String,
         /// SHA-256 of the base that the adapter was trained on.
         expected: String,
         /// SHA-256 of the base at hand.

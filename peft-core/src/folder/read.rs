@@ -90,9 +90,12 @@ impl AdapterFolder {
     /// [`Error::OtherBase`].
     pub fn check_base(&self, sha256: &str) -> Result<()> {
         match self.genome.as_ref().and_then(|g| g.base.as_ref()) {
-            Some(base) if !base.sha256.eq_ignore_ascii_case(sha256) => {
-                Err(Error::OtherBase { expected: base.sha256.clone(), found: sha256.to_owned() })
-            }
+            Some(base) if !base.sha256.eq_ignore_ascii_case(sha256) => Err(Error::OtherBase {
+                file: self.config_file.with_file_name(GENOME_FILE),
+                name: base.name.clone(),
+                expected: base.sha256.clone(),
+                found: sha256.to_owned(),
+            }),
             _ => Ok(()),
         }
     }
