@@ -1,8 +1,8 @@
 //! Classification heads: what turns hidden states into the scores of labels.
 
-use crate::TokenBatch;
 use crate::fused::gelu;
 use crate::transparent::transparent_module;
+use crate::{Pooling, TokenBatch};
 use burn::module::Module;
 use burn::nn::{Dropout, DropoutConfig, Linear, LinearConfig};
 use burn::tensor::activation::tanh;
@@ -90,8 +90,9 @@ struct EsmClassifier {
 ///
 /// Each token's hidden state becomes a few features, u = gelu(W·h + b). They are read at `bins` places that lie evenly
 /// between the first and the last base, by linear interpolation between neighbours, so that a linear layer can give every
-/// place weights of its own; the mean and the maximum over all bases and the first token's state stand beside them for what
-/// may occur anywhere. Sequences of different lengths share the bins; padding and special tokens are never read.
+/// place weights of its own. For what may stand anywhere, the mean and the maximum of the hidden states over all bases and
+/// the first token's state stand beside them. Sequences of different lengths share the bins; padding and special tokens are
+/// never read as bases.
 #[derive(Module, Debug)]
 pub struct PositionHead {
     dropout: Dropout,
@@ -103,7 +104,7 @@ pub struct PositionHead {
 #[derive(Module, Debug)]
 struct PositionClassifier {
     dense: Linear,    // [d_model, features]
-    out_proj: Linear, // [bins·features + 2·features + d_model, labels]
+    out_proj: Linear, // [bins·features + 3·d_model, labels]
 }
 
 impl HeadConfig {
@@ -130,7 +131,7 @@ impl HeadConfig {
                 dropout,
                 classifier: PositionClassifier {
                     dense: linear(self.d_model, self.features),
-                    out_proj: linear((self.bins + 2) * self.features + self.d_model, self.num_labels),
+                    out_proj: linear(self.bins * self.features + 3 * self.d_model, self.num_labels),
                 },
                 bins: self.bins,
             }),
@@ -145,7 +146,7 @@ impl Head {
         match self {
             Self::Bert(head) => head.forward(h, pooled),
             Self::Esm(head) => head.forward(h),
-            Self::Position(head) => head.forward(h, &batch.lengths),
+            Self::Position(head) => head.forward(h, batch),
         }
     }
 }
@@ -176,53 +177,38 @@ impl EsmHead {
 }
 
 impl PositionHead {
-    fn forward(&self, h: Tensor<3>, lengths: &[usize]) -> Tensor<2> {
-        let [batch, seq, _] = h.dims();
-        let device = h.device().inner();
+    fn forward(&self, h: Tensor<3>, batch: &TokenBatch) -> Tensor<2> {
+        let [rows, seq, _] = h.dims();
+        let places = self.places(&batch.lengths, seq, &h.device().inner()); // [batch, bins, seq]
         let u = gelu(self.classifier.dense.forward(h.clone())); // [batch, seq, features]
         let features = u.dims()[2];
-        let places = self.places(lengths, seq, &device); // [batch, bins + 1, seq]; the last row is the mean
-        let read = places.matmul(u.clone()).reshape([batch, (self.bins + 1) * features]);
-        let hide = base_mask(lengths, seq, &device); // [batch, seq, 1]: 0 at bases, -1e4 elsewhere
-        let max = (u + hide).max_dim(1).reshape([batch, features]);
-        let all = Tensor::cat(vec![read, max, first_token(h)], 1);
+        let read = places.matmul(u).reshape([rows, self.bins * features]);
+        let [mean, max] = [Pooling::Mean, Pooling::Max].map(|pooling| pooling.pool(h.clone(), batch)); // [batch, d_model]
+        let all = Tensor::cat(vec![read, mean, max, first_token(h)], 1);
         self.classifier.out_proj.forward(self.dropout.forward(all))
     }
 
-    /// Reading weights, [batch, bins + 1, seq]: row j interpolates at place j, the last row averages all bases.
+    /// Reading weights, [batch, bins, seq]: row j interpolates between the bases around place j.
     fn places(&self, lengths: &[usize], seq: usize, device: &Device) -> Tensor<3> {
-        let rows = self.bins + 1;
-        let mut weights = vec![0.0_f32; lengths.len() * rows * seq];
+        let mut weights = vec![0.0_f32; lengths.len() * self.bins * seq];
         for (b, &length) in lengths.iter().enumerate() {
             let (first, bases) = bases(length);
-            let row = |j: usize| (b * rows + j) * seq + first;
             for j in 0..self.bins {
+                let row = (b * self.bins + j) * seq + first;
                 let place = (bases - 1) as f32 * j as f32 / (self.bins.max(2) - 1) as f32;
                 let left = (place.floor() as usize).min(bases - 1);
                 let share = place - left as f32;
-                weights[row(j) + left] += 1.0 - share;
+                weights[row + left] += 1.0 - share;
                 if share > 0.0 {
-                    weights[row(j) + (left + 1).min(bases - 1)] += share;
+                    weights[row + (left + 1).min(bases - 1)] += share;
                 }
             }
-            for p in 0..bases {
-                weights[row(self.bins) + p] = 1.0 / bases as f32;
-            }
         }
-        Tensor::from_data(TensorData::new(weights, [lengths.len(), rows, seq]), device)
+        Tensor::from_data(TensorData::new(weights, [lengths.len(), self.bins, seq]), device)
     }
 }
 
 /// First base and number of bases in a row of `length` tokens; a row of specials alone reads what it has.
 pub(crate) fn bases(length: usize) -> (usize, usize) {
     if length > 2 { (1, length - 2) } else { (0, length) }
-}
-
-fn base_mask(lengths: &[usize], seq: usize, device: &Device) -> Tensor<3> {
-    let mut hide = vec![-1e4_f32; lengths.len() * seq];
-    for (b, &length) in lengths.iter().enumerate() {
-        let (first, bases) = bases(length);
-        hide[b * seq + first..b * seq + first + bases].fill(0.0);
-    }
-    Tensor::from_data(TensorData::new(hide, [lengths.len(), seq, 1]), device)
 }
