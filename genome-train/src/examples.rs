@@ -81,7 +81,7 @@ pub(crate) fn encode(
 pub struct ClassBatch {
     /// What the model reads.
     pub tokens: TokenBatch,
-    /// Label of each row, [batch].
+    /// Label of each row, \[batch\].
     pub labels: Tensor<1, Int>,
 }
 
