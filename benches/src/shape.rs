@@ -53,7 +53,7 @@ impl Shape {
         Shape {
             name: "small-base",
             base: BaseConfig::NucleotideTransformer(NucleotideTransformerConfig {
-                vocab_size: 10,
+                vocab_size: 4107, // the published one: a few letters would teach nothing in a few steps
                 hidden_size: 128,
                 num_hidden_layers: 6,
                 num_attention_heads: 4,
