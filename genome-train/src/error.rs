@@ -26,7 +26,7 @@ pub enum Error {
     /// Adapters or their folder.
     #[error(transparent)]
     Peft(#[from] peft_core::Error),
-    /// A LoRA configuration.
+    /// An adapter folder that does not say what predicting needs.
     #[error("{}: {reason}", path.display())]
     Folder {
         /// The file or folder.
