@@ -57,6 +57,18 @@ pub enum ErrorKind {
     Label,
     /// A file that the folder should hold is not there.
     MissingFile,
+    /// A position or span that its sequence does not have.
+    Coordinate,
+    /// Two files do not belong together: another reference base, another sequence length.
+    Mismatch,
+    /// A name that must be unique stands twice.
+    Duplicate,
+    /// An index is missing, older than its file, or describes another one.
+    Index,
+    /// The file is sound, but says something that this crate does not do.
+    Unsupported,
+    /// The reader failed before and gives nothing more.
+    Failed,
 }
 
 /// The facts behind an error. Every field but `kind`, `path` and `problem` may be unknown.
@@ -66,6 +78,7 @@ struct Report {
     path: String,
     line: Option<u64>,
     byte: Option<u64>,
+    file_byte: Option<u64>,
     column: Option<u64>,
     record: Option<String>,
     problem: Cow<'static, str>,
@@ -93,6 +106,11 @@ impl Error {
     /// The byte, counted from 0 in the decompressed file.
     pub fn byte(&self) -> Option<u64> {
         self.report.byte
+    }
+
+    /// Where the file is compressed: how many of its bytes, as they lie on the disk, had been read.
+    pub fn file_byte(&self) -> Option<u64> {
+        self.report.file_byte
     }
 
     /// The column in the line, counted from 1 in bytes, where the format is a table.
@@ -131,6 +149,7 @@ impl Error {
             path: path.into(),
             line: None,
             byte: None,
+            file_byte: None,
             column: None,
             record: None,
             problem: problem.into(),
@@ -160,6 +179,11 @@ impl Error {
 
     pub(crate) fn at_byte(mut self, byte: u64) -> Self {
         self.report.byte = Some(byte);
+        self
+    }
+
+    pub(crate) fn at_file_byte(mut self, byte: u64) -> Self {
+        self.report.file_byte = Some(byte);
         self
     }
 
@@ -200,7 +224,10 @@ impl fmt::Display for Report {
         }
         f.write_str(": ")?;
         if let Some(byte) = self.byte {
-            write!(f, "byte {byte}: ")?;
+            match self.file_byte {
+                Some(file) => write!(f, "byte {byte} (compressed byte {file}): ")?,
+                None => write!(f, "byte {byte}: ")?,
+            }
         }
         if let Some(column) = self.column {
             write!(f, "column {column}: ")?;

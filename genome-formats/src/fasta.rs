@@ -1,22 +1,20 @@
 //! FASTA: a streaming reader and a writer.
 //!
-//! noodles-fasta drives the reading (definition lines, joining of sequence lines) over our line counter, which shows it
-//! one line at a time; that keeps the line and byte of every error exact. Rules where the world ignores the format:
+//! Rules where the world ignores the format:
 //!
 //! - blank lines are skipped anywhere, and so are spaces and tabs inside sequence lines;
 //! - names and descriptions that are not UTF-8 are read with replacement characters;
 //! - a record may be empty here ([`Sequences`](crate::Sequences) refuses it);
 //! - comment lines (`;`) and text in front of the first `>` are errors.
 
-use std::io::{BufRead, Write};
+use std::io::{Read, Write};
 use std::num::NonZeroUsize;
-
-use noodles_fasta as noodles;
 
 use crate::alphabet::first_unknown;
 use crate::error::{Error, ErrorKind, Result, letter, quote};
+use crate::guard::Guard;
 use crate::input::{Input, Limits};
-use crate::lines::{LineReader, trim_line_end};
+use crate::lines::LineReader;
 use crate::record::SeqRecord;
 
 /// Which letters a sequence may hold.
@@ -61,23 +59,19 @@ impl Letters {
 /// # Ok::<(), genome_formats::Error>(())
 /// ```
 pub struct FastaReader<R> {
-    inner: noodles::io::Reader<LineReader<R>>,
+    lines: LineReader<R>,
     letters: Letters,
-    limits: Limits,
-    records: u64,
-    done: bool,
+    guard: Guard,
 }
 
 impl FastaReader<Input> {
     /// Reads an opened input.
     pub fn from_input(input: Input) -> Self {
-        let name = input.name().to_owned();
-        let start = input.start_byte();
-        Self::from_lines(LineReader::new(name, input, start))
+        Self::from_lines(LineReader::from_input(input))
     }
 }
 
-impl<R: BufRead> FastaReader<R> {
+impl<R: Read> FastaReader<R> {
     /// Reads plain text; `name` stands in errors.
     pub fn new(name: impl Into<String>, reader: R) -> Self {
         Self::from_lines(LineReader::new(name, reader, 0))
@@ -91,140 +85,109 @@ impl<R: BufRead> FastaReader<R> {
 
     /// Sets limits in place of [`Limits::default`].
     pub fn with_limits(mut self, limits: Limits) -> Self {
-        self.limits = limits;
-        self.inner.get_mut().set_max_line(limits.max_line);
+        self.guard.limits = limits;
+        self.lines.set_max_line(limits.max_line);
         self
     }
 
     fn from_lines(lines: LineReader<R>) -> Self {
-        Self {
-            inner: noodles::io::Reader::new(lines),
-            letters: Letters::default(),
-            limits: Limits::default(),
-            records: 0,
-            done: false,
-        }
-        .with_limits(Limits::default())
+        Self { lines, letters: Letters::default(), guard: Guard::default() }
     }
 
     fn read_record(&mut self) -> Result<Option<SeqRecord>> {
         let Some(mut record) = self.read_definition()? else {
             return Ok(None);
         };
-        loop {
-            let mut bad = None;
-            let read = {
-                let mut sequence = self.inner.sequence_reader();
-                match sequence.fill_buf() {
-                    Ok(chunk) => {
-                        let length = chunk.len();
-                        bad = push_letters(&mut record.seq, chunk, self.letters);
-                        sequence.consume(length);
-                        Ok(length)
-                    }
-                    Err(error) => Err(error),
-                }
-            };
-            match read {
-                Err(error) => return Err(self.inner.get_mut().take_fault(error).in_record(&record.name)),
-                Ok(length) if bad.is_some() => {
-                    let (offset, byte) = bad.unwrap_or_default();
-                    let lines = self.inner.get_ref();
-                    return Err(lines
-                        .error(ErrorKind::UnknownLetter, "unknown letter")
-                        .at_byte(lines.position() - length as u64 + offset as u64)
-                        .in_record(&record.name)
-                        .expecting(self.letters.expected())
-                        .finding(letter(byte)));
-                }
-                Ok(0) => break,
-                Ok(_) => self.check_size(&record)?,
+        while self.lines.next_line()? {
+            if self.lines.raw().starts_with(b">") {
+                self.lines.hold();
+                break;
             }
+            if let Some((offset, byte)) = push_letters(&mut record.seq, self.lines.line(), self.letters) {
+                return Err(self
+                    .lines
+                    .error(ErrorKind::UnknownLetter, "unknown letter")
+                    .at_byte(self.lines.start() + offset as u64)
+                    .in_record(&record.name)
+                    .expecting(self.letters.expected())
+                    .finding(letter(byte)));
+            }
+            self.check_size(&record)?;
         }
-        self.records += 1;
         Ok(Some(record))
     }
 
     fn check_size(&self, record: &SeqRecord) -> Result<()> {
-        if record.seq.len() as u64 <= self.limits.max_record {
+        if record.seq.len() as u64 <= self.guard.limits.max_record {
             return Ok(());
         }
-        let problem = format!("the record is larger than {} bytes", self.limits.max_record);
-        let lines = self.inner.get_ref();
-        Err(lines.error(ErrorKind::Limit, problem).in_record(&record.name))
+        let problem = format!("the record is larger than {} bytes", self.guard.limits.max_record);
+        Err(self.lines.error(ErrorKind::Limit, problem).in_record(&record.name))
     }
 
-    /// Reads up to and over the next definition line; `None` at the end of the file.
+    /// Reads the next definition line; `None` at the end of the file.
     fn read_definition(&mut self) -> Result<Option<SeqRecord>> {
-        let lines = self.inner.get_mut();
-        let found = loop {
-            match lines.fill_buf() {
-                Ok([]) => break false,
-                Ok(rest) if trim_line_end(rest).trim_ascii().is_empty() => {
-                    let length = rest.len();
-                    lines.consume(length);
+        loop {
+            if !self.lines.next_line()? {
+                if self.guard.records == 0 {
+                    let error = Error::new(ErrorKind::Empty, self.lines.name(), "the file is empty");
+                    return Err(error.expecting("FASTA records"));
                 }
-                Ok(_) => break true,
-                Err(error) => return Err(lines.take_fault(error)),
+                return Ok(None);
             }
-        };
-        if !found {
-            if self.records == 0 {
-                return Err(Error::new(ErrorKind::Empty, lines.name(), "the file is empty").expecting("FASTA records"));
+            if !self.lines.line().trim_ascii().is_empty() {
+                break;
             }
-            return Ok(None);
         }
-        if !lines.line().starts_with(b">") {
-            return Err(lines
+        let line = self.lines.line();
+        let Some(definition) = line.strip_prefix(b">") else {
+            return Err(self
+                .lines
                 .error(ErrorKind::Syntax, "this is not FASTA")
                 .expecting("a line with > and a name")
-                .finding(quote(lines.line())));
-        }
-        if lines.line().contains(&b'\r') {
-            return Err(lines
+                .finding(quote(line)));
+        };
+        if definition.contains(&b'\r') {
+            return Err(self
+                .lines
                 .error(ErrorKind::Syntax, "a carriage return inside a definition line")
                 .expecting("lines that end with a line feed"));
         }
-
-        let mut definition = noodles::record::Definition::default();
-        match self.inner.read_definition(&mut definition) {
-            Ok(_) => Ok(Some(SeqRecord {
-                name: String::from_utf8_lossy(definition.name()).into_owned(),
-                description: definition.description().map(|d| String::from_utf8_lossy(d).into_owned()),
-                seq: Vec::new(),
-            })),
-            // The prefix was checked, so noodles can only miss the name.
-            Err(_) => {
-                let lines = self.inner.get_ref();
-                Err(lines
-                    .error(ErrorKind::Syntax, "a record without a name")
-                    .expecting("a name right behind >")
-                    .finding(quote(lines.line())))
-            }
+        let end = definition.iter().position(u8::is_ascii_whitespace).unwrap_or(definition.len());
+        let (name, description) = definition.split_at(end);
+        if name.is_empty() {
+            return Err(self
+                .lines
+                .error(ErrorKind::Syntax, "a record without a name")
+                .expecting("a name right behind >")
+                .finding(quote(line)));
         }
+        let description = description.trim_ascii();
+        Ok(Some(SeqRecord {
+            name: String::from_utf8_lossy(name).into_owned(),
+            description: (!description.is_empty()).then(|| String::from_utf8_lossy(description).into_owned()),
+            seq: Vec::new(),
+        }))
     }
 }
 
-impl<R: BufRead> Iterator for FastaReader<R> {
+impl<R: Read> Iterator for FastaReader<R> {
     type Item = Result<SeqRecord>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if self.done {
-            return None;
-        }
-        let record = self.read_record();
-        self.done = !matches!(record, Ok(Some(_)));
-        record.transpose()
+        let outcome = self.guard.check_failed(self.lines.name()).and_then(|()| self.read_record());
+        let outcome = self.guard.note(self.lines.name(), outcome);
+        self.guard.item(outcome)
     }
 }
 
-impl<R: BufRead> std::iter::FusedIterator for FastaReader<R> {}
+impl<R: Read> std::iter::FusedIterator for FastaReader<R> {}
 
 impl<R> std::fmt::Debug for FastaReader<R> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("FastaReader")
             .field("letters", &self.letters)
-            .field("records", &self.records)
+            .field("guard", &self.guard)
             .finish_non_exhaustive()
     }
 }
@@ -365,7 +328,7 @@ mod tests {
         unknown(b">a\r\nAC\r\n\r\nA\x00\r\n", "4: byte 11", "byte 0x00");
         unknown(b">a\nAC\rGT\n", "2: byte 5", "byte 0x0d");
         unknown(b">a\nAC>GT\n", "2: byte 5", "'>'");
-        unknown(b">a\n\rACJ\n", "2: byte 6", "'J'"); // noodles skips the carriage return
+        unknown(b">a\n\rACJ\n", "2: byte 3", "byte 0x0d");
         unknown(b">a\n;comment\n", "2: byte 3", "';'");
         unknown(b">a\nA C-\n", "2: byte 6", "'-'");
         unknown(b"\xef\xbb\xbf>a\nJ", "2: byte 6", "'J'");

@@ -13,7 +13,7 @@
 //! - the last record may lack `//` if its sequence is as long as `LOCUS` says;
 //! - a length that differs from `LOCUS` is an error, but a record without any letters (`CONTIG` only) is read.
 
-use std::io::BufRead;
+use std::io::Read;
 
 use crate::error::{Error, ErrorKind, Result, count, letter, quote};
 use crate::fasta::Letters;
@@ -117,13 +117,11 @@ pub struct GenbankReader<R> {
 impl GenbankReader<Input> {
     /// Reads an opened input.
     pub fn from_input(input: Input) -> Self {
-        let name = input.name().to_owned();
-        let start = input.start_byte();
-        Self::from_lines(LineReader::new(name, input, start))
+        Self::from_lines(LineReader::from_input(input))
     }
 }
 
-impl<R: BufRead> GenbankReader<R> {
+impl<R: Read> GenbankReader<R> {
     /// Reads plain text; `name` stands in errors.
     pub fn new(name: impl Into<String>, reader: R) -> Self {
         Self::from_lines(LineReader::new(name, reader, 0))
@@ -324,7 +322,7 @@ impl<R: BufRead> GenbankReader<R> {
     }
 }
 
-impl<R: BufRead> Iterator for GenbankReader<R> {
+impl<R: Read> Iterator for GenbankReader<R> {
     type Item = Result<GenbankRecord>;
 
     fn next(&mut self) -> Option<Self::Item> {
@@ -337,7 +335,7 @@ impl<R: BufRead> Iterator for GenbankReader<R> {
     }
 }
 
-impl<R: BufRead> std::iter::FusedIterator for GenbankReader<R> {}
+impl<R: Read> std::iter::FusedIterator for GenbankReader<R> {}
 
 impl<R> std::fmt::Debug for GenbankReader<R> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -360,7 +358,7 @@ struct Locus {
 
 impl Locus {
     /// Reads `LOCUS name length bp molecule topology division date` by words: its columns moved over the decades.
-    fn parse<R: BufRead>(lines: &LineReader<R>) -> Result<Self> {
+    fn parse<R: Read>(lines: &LineReader<R>) -> Result<Self> {
         let text = String::from_utf8_lossy(lines.line()).into_owned();
         let words: Vec<&str> = text.split_whitespace().skip(1).collect();
         let unit = words.iter().position(|w| matches!(*w, "bp" | "aa" | "rc"));

@@ -4,6 +4,8 @@ use std::fmt;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Cursor, Read};
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use flate2::bufread::MultiGzDecoder;
 
@@ -43,23 +45,73 @@ impl fmt::Display for Format {
 /// ```
 /// use genome_formats::{FastaReader, Limits};
 ///
-/// let small = Limits { max_line: 10, ..Limits::default() };
+/// let small = Limits { max_record: 10, ..Limits::default() };
 /// let mut reader = FastaReader::new("x.fa", &b">a\nACGTACGTACGT\n"[..]).with_limits(small);
-/// assert!(reader.next().unwrap().unwrap_err().to_string().contains("longer than 10 bytes"));
+/// assert!(reader.next().unwrap().unwrap_err().to_string().contains("larger than 10 bytes"));
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Bytes of one line, its line end included. Default 1 GiB: whole chromosomes come on one line.
+    /// Bytes of one line, its line end included. Default 16 MiB. Sequence lines of FASTA may be longer (whole chromosomes
+    /// come on one line); they count as records.
     pub max_line: u64,
     /// Bytes of one record. Default 4 GiB; a few giant genomes (lungfish) have larger chromosomes and need more.
     pub max_record: u64,
+    /// Bytes of a header (SAM, VCF, BAM, ...). Default 32 MiB.
+    pub max_header: u64,
     /// Bytes of a table that is read as a whole. Default 4 GiB.
     pub max_table: u64,
+    /// Records of one file. Without a limit by default.
+    pub max_records: u64,
+    /// Decompressed bytes for each compressed byte, once more than 64 MiB came out. Default 500.
+    pub max_inflate_ratio: u64,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { max_line: 1 << 30, max_record: 4 << 30, max_table: 4 << 30 }
+        Self {
+            max_line: 16 << 20,
+            max_record: 4 << 30,
+            max_header: 32 << 20,
+            max_table: 4 << 30,
+            max_records: u64::MAX,
+            max_inflate_ratio: 500,
+        }
+    }
+}
+
+/// How far a compressed file was read, in bytes as they lie on the disk.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct FilePosition(Arc<AtomicU64>);
+
+impl FilePosition {
+    pub(crate) fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    fn add(&self, n: usize) {
+        self.0.fetch_add(n as u64, Ordering::Relaxed);
+    }
+}
+
+/// Counts the bytes that a decompressor takes.
+struct Counted<R>(R, FilePosition);
+
+impl<R: BufRead> Read for Counted<R> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let n = self.0.read(buf)?;
+        self.1.add(n);
+        Ok(n)
+    }
+}
+
+impl<R: BufRead> BufRead for Counted<R> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        self.0.fill_buf()
+    }
+
+    fn consume(&mut self, amount: usize) {
+        self.1.add(amount);
+        self.0.consume(amount);
     }
 }
 
@@ -79,6 +131,7 @@ pub struct Input {
     name: String,
     head: Vec<u8>,
     start_byte: u64,
+    file: Option<FilePosition>,
     reader: Box<dyn BufRead + Send>,
 }
 
@@ -119,8 +172,9 @@ impl Input {
         let head = read_head(&mut reader).map_err(|e| Error::from_io(&name, e))?;
         let gzip = head.starts_with(&GZIP_MAGIC);
         let raw = Cursor::new(head.clone()).chain(reader);
-        let (mut head, reader): (_, Box<dyn BufRead + Send>) = if gzip {
-            let decoder = GzipReader(MultiGzDecoder::new(raw));
+        let file = gzip.then(FilePosition::default);
+        let (mut head, reader): (_, Box<dyn BufRead + Send>) = if let Some(file) = &file {
+            let decoder = GzipReader(MultiGzDecoder::new(Counted(raw, file.clone())));
             let mut text = BufReader::with_capacity(BUFFER, decoder);
             let head = read_head(&mut text).map_err(|e| Error::from_io(&name, e))?;
             (head.clone(), Box::new(Cursor::new(head).chain(text)))
@@ -129,7 +183,7 @@ impl Input {
         };
         refuse_binary(&name, &head)?;
 
-        let mut input = Self { name, start_byte: 0, reader, head: Vec::new() };
+        let mut input = Self { name, start_byte: 0, file, reader, head: Vec::new() };
         if head.starts_with(BOM) {
             head.drain(..BOM.len());
             let mut bom = [0; BOM.len()];
@@ -171,6 +225,11 @@ impl Input {
     /// Bytes of the file in front of the first byte that reading gives: 3 behind a byte order mark, else 0.
     pub fn start_byte(&self) -> u64 {
         self.start_byte
+    }
+
+    /// How far the file was read, where it is compressed.
+    pub(crate) fn file_position(&self) -> Option<FilePosition> {
+        self.file.clone()
     }
 
     /// Reads everything, up to `limits.max_table` bytes.
