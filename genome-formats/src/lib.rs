@@ -29,11 +29,14 @@
 //! | [`GenbankReader`], [`GenbankRecord`], [`Feature`], [`Location`] | GenBank with features |
 //! | [`read_labelled`], [`LabelledFile`], [`Labelled`] | CSV with `sequence,label` |
 //! | [`DatasetDir`], [`LabelSet`] | a folder of train, dev and test files; class names |
+//! | [`BedReader`], [`BedRecord`], [`BedView`], [`BedWriter`] | BED, 3 to 12 columns and more |
+//! | [`WigReader`], [`BedGraphReader`], [`WigWriter`], [`BedGraphWriter`], [`wig_to_bed`] | values along sequences, as text |
 //! | [`Input`], [`Format`], [`Limits`] | where bytes come from, and how many are kept |
 //! | [`SeqRecord`], [`Span`], [`Strand`], [`alphabet`] | the record model |
 //! | [`Error`], [`ErrorKind`] | what went wrong, and where |
 
 pub mod alphabet;
+mod bed;
 mod coord;
 mod dataset;
 mod error;
@@ -48,8 +51,10 @@ mod location;
 mod record;
 pub mod sequences;
 mod table;
+mod wig;
 mod window;
 
+pub use bed::{BedReader, BedRecord, BedView, BedWriter};
 pub use coord::{Span, Strand};
 pub use dataset::DatasetDir;
 pub use error::{Error, ErrorKind, Result};
@@ -62,3 +67,6 @@ pub use labels::LabelSet;
 pub use location::{Location, LocationPart, Operator};
 pub use record::SeqRecord;
 pub use sequences::Sequences;
+pub use wig::{
+    BedGraphReader, BedGraphWriter, Signal, SignalView, TrackLine, WigReader, WigToBed, WigWriter, wig_to_bed,
+};
