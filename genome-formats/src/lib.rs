@@ -54,7 +54,7 @@ pub use coord::{Span, Strand};
 pub use dataset::DatasetDir;
 pub use error::{Error, ErrorKind, Result};
 pub use fasta::{FastaReader, Letters, write_fasta};
-pub use genbank::{Feature, GenbankReader, GenbankRecord};
+pub use genbank::{Feature, GenbankReader, GenbankRecord, LengthUnit, Reference};
 pub use guard::{Forgiven, Mode};
 pub use input::{Format, Input, Limits};
 pub use labelled::{Labelled, LabelledFile, read_labelled, read_labelled_input};
