@@ -102,10 +102,15 @@ impl Location {
         Span::new(start, end)
     }
 
+    /// The text in a record of this length, where the place behind the last base is `length^1`.
+    pub(crate) fn text(&self, length: Option<u64>) -> Text<'_> {
+        Text { location: self, length }
+    }
+
     /// Reads a location without blanks. `circular` is the length of a circular record, which ranges may wrap around.
     pub(crate) fn parse(text: &[u8], circular: Option<u64>) -> Result<Self, Fault> {
         let mut location = Self::unread();
-        location.read(text, &Rules { ring: circular, ..Rules::default() })?;
+        location.read(text, &Rules { length: circular, ring: circular.is_some(), lenient: false })?;
         Ok(location)
     }
 
@@ -135,21 +140,33 @@ impl Location {
 /// The text of a feature table: `complement(join(1..6,10..12))`. Reading it back gives the same location.
 impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = match self.operator {
-            Operator::Single => return self.parts.iter().try_for_each(|part| part.write(f, false)),
+        self.text(None).fmt(f)
+    }
+}
+
+/// A location in a record of a known length, as text.
+pub(crate) struct Text<'a> {
+    location: &'a Location,
+    length: Option<u64>,
+}
+
+impl fmt::Display for Text<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Location { operator, parts } = self.location;
+        let name = match operator {
+            Operator::Single => return parts.iter().try_for_each(|part| part.write(f, false, self.length)),
             Operator::Join => "join",
             Operator::Order => "order",
             Operator::OneOf => "one-of",
             Operator::Bond => "bond",
         };
-        let all = |strand| self.parts.iter().all(|part| part.strand == strand);
-        let reverse = all(Strand::Reverse);
+        let reverse = parts.iter().all(|part| part.strand == Strand::Reverse);
         f.write_str(if reverse { "complement(" } else { "" })?;
         write!(f, "{name}(")?;
-        for i in 0..self.parts.len() {
+        for i in 0..parts.len() {
             f.write_str(if i == 0 { "" } else { "," })?;
             // Under one complement the parts stand from left to right.
-            self.parts[if reverse { self.parts.len() - 1 - i } else { i }].write(f, reverse)?;
+            parts[if reverse { parts.len() - 1 - i } else { i }].write(f, reverse, self.length)?;
         }
         f.write_str(if reverse { "))" } else { ")" })
     }
@@ -174,7 +191,7 @@ impl LocationPart {
         Self { span, strand: Strand::Forward, partial_start, partial_end, accession: None }
     }
 
-    fn write(&self, f: &mut fmt::Formatter<'_>, complemented: bool) -> fmt::Result {
+    fn write(&self, f: &mut fmt::Formatter<'_>, complemented: bool, length: Option<u64>) -> fmt::Result {
         let reverse = self.strand == Strand::Reverse && !complemented;
         f.write_str(if reverse { "complement(" } else { "" })?;
         if let Some(accession) = &self.accession {
@@ -182,7 +199,7 @@ impl LocationPart {
         }
         let (start, end) = (self.span.start(), self.span.end());
         if self.span.is_empty() {
-            write!(f, "{start}^{}", start.saturating_add(1))?;
+            write!(f, "{start}^{}", if length == Some(start) { 1 } else { start.saturating_add(1) })?;
         } else if self.span.len() == 1 && !self.partial_start && !self.partial_end {
             write!(f, "{end}")?;
         } else {
@@ -197,8 +214,10 @@ impl LocationPart {
 /// What a location may say.
 #[derive(Debug, Default)]
 pub(crate) struct Rules {
-    /// Length of a circular record: a range may run over its end and go on at base 1.
-    pub(crate) ring: Option<u64>,
+    /// The length of the record, behind whose last base is the place `length^1`.
+    pub(crate) length: Option<u64>,
+    /// Whether a range may run over the end of the record and go on at base 1.
+    pub(crate) ring: bool,
     /// Reads what the format forbids and other programs write: `5>`, `5.9..12`, `X:(1..5)`, bases in front of base 1.
     pub(crate) lenient: bool,
 }
@@ -310,7 +329,7 @@ impl Parser<'_> {
         let first = self.end()?;
         if self.eat(b"^") {
             let last = self.end()?;
-            let gap = match self.rules.ring {
+            let gap = match self.rules.length {
                 Some(length) if first.lowest == length && last.highest == 1 => Some(length),
                 _ => (last.highest == first.lowest + 1).then_some(first.lowest),
             };
@@ -344,7 +363,8 @@ impl Parser<'_> {
         }
         let wrapped = self
             .rules
-            .ring
+            .length
+            .filter(|_| self.rules.ring)
             .and_then(|length| Some((Span::from_one_based(first.lowest, length)?, Span::from_one_based(1, last.highest)?)));
         let (tail, head) = wrapped.ok_or(Fault { at: start, expected: BEHIND })?;
         self.push(tail, first.partial, false);
@@ -531,7 +551,7 @@ pub(crate) mod tests {
     #[test]
     fn lenient_reads_what_other_programs_write() {
         let check = |text: &str, expected: &str| {
-            let rules = Rules { ring: Some(100), lenient: true };
+            let rules = Rules { length: Some(100), ring: true, lenient: true };
             let mut location = Location::unread();
             location.read(text.as_bytes(), &rules).unwrap();
             assert_eq!(show(&location), expected, "{text}");
@@ -549,7 +569,7 @@ pub(crate) mod tests {
         check("join(J00194:(100..202),1..24)", "Join J00194:99..202 0..24");
         check("90..10", "Join 89..100 0..10");
         let mut location = Location::unread();
-        let rules = Rules { ring: None, lenient: true };
+        let rules = Rules { length: None, ring: true, lenient: true };
         assert_eq!(location.read(b"-9..-5", &rules).unwrap_err().expected, "a part that is not in front of base 1");
         assert!(location.read(b"1..x", &rules).is_err());
     }
@@ -626,7 +646,7 @@ pub(crate) mod tests {
             let text = location.to_string();
             prop_assert_eq!(Location::parse(text.as_bytes(), None), Ok(location.clone()), "{}", text);
             let mut lenient = Location::unread();
-            let rules = Rules { ring: None, lenient: true };
+            let rules = Rules { length: None, ring: true, lenient: true };
             prop_assert!(lenient.read(text.as_bytes(), &rules).is_ok());
             prop_assert_eq!(lenient, location);
         }
@@ -646,7 +666,7 @@ pub(crate) mod tests {
             let text = words.concat();
             let strict = Location::parse(text.as_bytes(), length);
             let mut lenient = Location::unread();
-            let outcome = lenient.read(text.as_bytes(), &Rules { ring: length, lenient: true });
+            let outcome = lenient.read(text.as_bytes(), &Rules { length, ring: true, lenient: true });
             if let Ok(strict) = strict {
                 prop_assert!(outcome.is_ok());
                 prop_assert_eq!(strict, lenient, "{}", text);

@@ -276,8 +276,9 @@ impl FeatureTable {
             return Ok(());
         }
         let feature = &mut features[self.features - 1];
-        let mut rules = Rules { ring: self.molecule.length.filter(|_| self.molecule.circular), lenient: false };
-        let Err(Fault { at, expected }) = feature.location.read(&self.location, &rules) else { return Ok(()) };
+        let Molecule { length, circular } = self.molecule;
+        let strict = Rules { length, ring: circular, lenient: false };
+        let Err(Fault { at, expected }) = feature.location.read(&self.location, &strict) else { return Ok(()) };
         let error = place
             .error(format!("a broken location of the feature {}", quote(feature.kind.as_bytes())))
             .at_line(self.key_at.0)
@@ -285,8 +286,8 @@ impl FeatureTable {
             .expecting(expected)
             .finding(found(&self.location, at))
             .with_snippet(&self.location);
-        rules = Rules { ring: self.molecule.length, lenient: true };
-        self.dropped = feature.location.read(&self.location, &rules).is_err();
+        let lenient = Rules { length, ring: true, lenient: true };
+        self.dropped = feature.location.read(&self.location, &lenient).is_err();
         place.forgive(if self.dropped { "feature without a location" } else { "location" }, error)
     }
 

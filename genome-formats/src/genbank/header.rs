@@ -5,7 +5,7 @@ use std::io::Read;
 use crate::error::Result;
 
 use super::record::{GenbankRecord, LengthUnit, Reference};
-use super::text::{Place, block, indent, list, on_one_line, push_text};
+use super::text::{Place, block, indent, list, on_one_line, push_text, without_blanks};
 
 /// Column at which the text of a field starts.
 const INDENT: usize = 12;
@@ -97,7 +97,7 @@ impl Header {
             && match self.section {
                 Section::Other => false,
                 Section::Source => word == b"ORGANISM",
-                Section::Reference => word.len() >= 5,
+                Section::Reference => indent < 4 && word.len() > 1,
             };
         if (indent == 0 && !body.is_empty()) || is_sub {
             self.finish(record);
@@ -209,10 +209,4 @@ fn read_reference(keyword: &str, text: &str, reference: &mut Reference) {
         }
     };
     *field = on_one_line(text);
-}
-
-/// The text of a location; `None` for nothing.
-pub(crate) fn without_blanks(text: &str) -> Option<String> {
-    let text: String = text.chars().filter(|c| !c.is_ascii_whitespace()).collect();
-    (!text.is_empty()).then_some(text)
 }

@@ -46,9 +46,11 @@ mod reader;
 mod record;
 pub(crate) mod sequence;
 pub(crate) mod text;
+mod writer;
 
 pub use reader::GenbankReader;
 pub use record::{Feature, GenbankRecord, LengthUnit, Reference};
+pub use writer::GenbankWriter;
 
 #[cfg(test)]
 mod tests {

@@ -3,7 +3,7 @@
 use std::io::Read;
 use std::path::Path;
 
-use crate::error::{Error, ErrorKind, Result, count, quote};
+use crate::error::{Error, ErrorKind, Result, quote};
 use crate::fasta::Letters;
 use crate::guard::{Forgiven, Guard, Mode};
 use crate::input::{Input, Limits};
@@ -298,18 +298,7 @@ impl<R: Read> GenbankReader<R> {
             }
             return Ok(());
         }
-        match record.declared_len {
-            Some(declared) if declared != length && length > 0 => {
-                let error = self
-                    .lines
-                    .error(ErrorKind::Syntax, "the sequence is not as long as LOCUS says")
-                    .in_record(&self.name)
-                    .expecting(count(declared, "letter"))
-                    .finding(length.to_string());
-                self.guard.forgive("length of the sequence", error)
-            }
-            _ => Ok(()),
-        }
+        sequence::check_length(&self.lines, &mut self.guard, &self.name, "LOCUS", record.declared_len, length)
     }
 
     fn end_in_record(&self) -> Error {

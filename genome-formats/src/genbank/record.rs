@@ -130,7 +130,7 @@ impl Feature {
 impl GenbankRecord {
     /// Empties the record but keeps the memory of its features and letters for the next one. The features stay as
     /// they are: the reader writes over them.
-    pub(super) fn reset(&mut self) {
+    pub(crate) fn reset(&mut self) {
         let (features, mut seq) = (std::mem::take(&mut self.features), std::mem::take(&mut self.seq));
         seq.clear();
         *self = Self { features, seq, ..Self::default() };

@@ -3,7 +3,7 @@
 use std::io::Read;
 use std::ops::Range;
 
-use crate::error::{ErrorKind, Result, letter};
+use crate::error::{ErrorKind, Result, count, letter};
 use crate::fasta::Letters;
 use crate::guard::Guard;
 use crate::lines::LineReader;
@@ -70,6 +70,29 @@ pub(crate) fn read<R: Read>(
             let problem = format!("the record is larger than {} bytes", guard.limits.max_record);
             return Err(lines.error(ErrorKind::Limit, problem).in_record(record));
         }
+    }
+}
+
+/// Holds the number of letters against the one that the line `header` gave. A record without any letters passes: its
+/// pieces are in other records.
+pub(crate) fn check_length<R: Read>(
+    lines: &LineReader<R>,
+    guard: &mut Guard,
+    record: &str,
+    header: &str,
+    declared: Option<u64>,
+    length: u64,
+) -> Result<()> {
+    match declared {
+        Some(declared) if declared != length && length > 0 => {
+            let error = lines
+                .error(ErrorKind::Syntax, format!("the sequence is not as long as {header} says"))
+                .in_record(record)
+                .expecting(count(declared, "letter"))
+                .finding(length.to_string());
+            guard.forgive("length of the sequence", error)
+        }
+        _ => Ok(()),
     }
 }
 

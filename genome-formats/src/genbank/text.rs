@@ -100,3 +100,9 @@ pub(crate) fn block(text: &str) -> Option<String> {
     let text = text.trim_matches('\n');
     (!text.trim().is_empty()).then(|| text.to_owned())
 }
+
+/// The text of a location; `None` for nothing.
+pub(crate) fn without_blanks(text: &str) -> Option<String> {
+    let text: String = text.chars().filter(|c| !c.is_ascii_whitespace()).collect();
+    (!text.is_empty()).then_some(text)
+}
