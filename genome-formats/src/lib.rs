@@ -26,7 +26,8 @@
 //! |---|---|
 //! | [`sequences`], [`Sequences`] | sequences from any format |
 //! | [`FastaReader`], [`write_fasta`] | FASTA |
-//! | [`GenbankReader`], [`GenbankRecord`], [`Feature`], [`Location`] | GenBank with features |
+//! | [`GenbankReader`], [`GenbankWriter`], [`EmblReader`] | GenBank and EMBL |
+//! | [`GenbankRecord`], [`Feature`], [`Location`] | their record, with features |
 //! | [`read_labelled`], [`LabelledFile`], [`Labelled`] | CSV with `sequence,label` |
 //! | [`DatasetDir`], [`LabelSet`] | a folder of train, dev and test files; class names |
 //! | [`BedReader`], [`BedRecord`], [`BedView`], [`BedWriter`] | BED, 3 to 12 columns and more |
@@ -39,6 +40,7 @@ pub mod alphabet;
 mod bed;
 mod coord;
 mod dataset;
+mod embl;
 mod error;
 mod fasta;
 mod genbank;
@@ -57,9 +59,10 @@ mod window;
 pub use bed::{BedReader, BedRecord, BedView, BedWriter};
 pub use coord::{Span, Strand};
 pub use dataset::DatasetDir;
+pub use embl::EmblReader;
 pub use error::{Error, ErrorKind, Result};
 pub use fasta::{FastaReader, Letters, write_fasta};
-pub use genbank::{Feature, GenbankReader, GenbankRecord};
+pub use genbank::{Feature, GenbankReader, GenbankRecord, GenbankWriter, LengthUnit, Reference};
 pub use guard::{Forgiven, Mode};
 pub use input::{Format, Input, Limits};
 pub use labelled::{Labelled, LabelledFile, read_labelled, read_labelled_input};
