@@ -25,7 +25,8 @@
 //! | item | what |
 //! |---|---|
 //! | [`sequences`], [`Sequences`] | sequences from any format |
-//! | [`FastaReader`], [`write_fasta`] | FASTA |
+//! | [`fasta`]: [`FastaReader`], [`FastaWriter`], [`write_fasta`] | FASTA |
+//! | [`fastq`]: [`FastqReader`], [`FastqView`], [`FastqRecord`], [`FastqWriter`], [`QualityEncoding`] | FASTQ in three quality encodings |
 //! | [`GenbankReader`], [`GenbankRecord`], [`Feature`], [`Location`] | GenBank with features |
 //! | [`read_labelled`], [`LabelledFile`], [`Labelled`] | CSV with `sequence,label` |
 //! | [`DatasetDir`], [`LabelSet`] | a folder of train, dev and test files; class names |
@@ -34,10 +35,12 @@
 //! | [`Error`], [`ErrorKind`] | what went wrong, and where |
 
 pub mod alphabet;
+mod byte_set;
 mod coord;
 mod dataset;
 mod error;
-mod fasta;
+pub mod fasta;
+
 mod genbank;
 mod guard;
 mod input;
@@ -53,7 +56,11 @@ mod window;
 pub use coord::{Span, Strand};
 pub use dataset::DatasetDir;
 pub use error::{Error, ErrorKind, Result};
-pub use fasta::{FastaReader, Letters, write_fasta};
+#[doc(inline)]
+pub use alphabet::Letters;
+#[doc(inline)]
+pub use fasta::{FastaDefinition, FastaReader, FastaWriter, write_fasta};
+#[doc(inline)]
 pub use genbank::{Feature, GenbankReader, GenbankRecord};
 pub use guard::{Forgiven, Mode};
 pub use input::{Format, Input, Limits};
