@@ -3,6 +3,8 @@
 //! Codes after NC-IUB 1984 (Nucleic Acids Research 13: 3021-3030, 1985). Case is data (lower case marks repeats),
 //! so every function here keeps it.
 
+use crate::byte_set::ByteSet;
+
 /// Complement of each byte; 0 where the byte is no nucleotide.
 const COMPLEMENT: [u8; 256] = complement_table();
 
@@ -56,16 +58,71 @@ pub fn complement(byte: u8) -> Option<u8> {
 
 /// Index of the first byte that is no IUPAC nucleotide.
 pub fn first_unknown(seq: &[u8]) -> Option<usize> {
-    // Whole blocks first: the or of a block needs no branch per letter.
-    const BLOCK: usize = 64;
-    let mut start = 0;
-    for block in seq.chunks(BLOCK) {
-        if block.iter().fold(false, |bad, &b| bad | !is_nucleotide(b)) {
-            return block.iter().position(|&b| !is_nucleotide(b)).map(|i| start + i);
+    Letters::Iupac.first_unknown(seq)
+}
+
+/// Which letters a sequence may hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum Letters {
+    /// IUPAC nucleotide codes in either case, without gaps.
+    #[default]
+    Iupac,
+    /// IUPAC amino acid codes in either case: every letter of the alphabet (`B`, `J`, `X` and `Z` are ambiguous, `U` is
+    /// selenocysteine, `O` pyrrolysine), and `*` for a stop. Without gaps.
+    Protein,
+    /// Any visible ASCII character: alignments with gaps, whatever else.
+    Any,
+}
+
+const NUCLEOTIDES: ByteSet = ByteSet::new(b"ACGTURYSWKMBDHVNacgturyswkmbdhvn");
+const AMINO_ACIDS: ByteSet = ByteSet::range(b'A', b'Z').with(b"abcdefghijklmnopqrstuvwxyz*");
+const VISIBLE: ByteSet = ByteSet::range(b'!', b'~');
+
+/// Bytes that make a line something else than letters when they stand at its start: a definition or a comment in FASTA,
+/// the title or the second title in FASTQ.
+const LINE_MARKS: &[u8] = b">;@+";
+
+impl Letters {
+    /// The letters.
+    pub(crate) const fn set(self) -> &'static ByteSet {
+        match self {
+            Self::Iupac => const { &NUCLEOTIDES },
+            Self::Protein => const { &AMINO_ACIDS },
+            Self::Any => const { &VISIBLE },
         }
-        start += block.len();
     }
-    None
+
+    /// The letters that mean nothing else at the start of a line.
+    pub(crate) const fn plain_set(self) -> &'static ByteSet {
+        match self {
+            Self::Iupac | Self::Protein => self.set(),
+            Self::Any => const { &VISIBLE.without(LINE_MARKS) },
+        }
+    }
+
+    /// The letters that mean nothing else at the start of a line, and the line feed: whole lines.
+    pub(crate) const fn line_set(self) -> &'static ByteSet {
+        match self {
+            Self::Iupac => const { &NUCLEOTIDES.with(b"\n") },
+            Self::Protein => const { &AMINO_ACIDS.with(b"\n") },
+            Self::Any => const { &VISIBLE.without(LINE_MARKS).with(b"\n") },
+        }
+    }
+
+    /// Index of the first byte that is not allowed. Spaces and tabs are left to the caller.
+    pub(crate) fn first_unknown(self, seq: &[u8]) -> Option<usize> {
+        let known = self.set().prefix(seq);
+        (known < seq.len()).then_some(known)
+    }
+
+    pub(crate) const fn expected(self) -> &'static str {
+        match self {
+            Self::Iupac => "an IUPAC nucleotide",
+            Self::Protein => "an amino acid letter or *",
+            Self::Any => "a visible ASCII letter",
+        }
+    }
 }
 
 /// The other strand of `seq`, read in its own direction. Bytes that are no nucleotides, such as gaps, stay as they are.
@@ -88,6 +145,8 @@ mod tests {
     fn every_code_in_both_cases() {
         let letters: Vec<u8> = (0..=255).filter(|&b| is_nucleotide(b)).collect();
         assert_eq!(letters, b"ABCDGHKMNRSTUVWYabcdghkmnrstuvwy");
+        let set: Vec<u8> = (0..=255).filter(|&b| Letters::Iupac.set().contains(b)).collect();
+        assert_eq!(set, letters);
         let ambiguous: Vec<u8> = (0..=255).filter(|&b| is_ambiguous(b)).collect();
         assert_eq!(ambiguous, b"BDHKMNRSVWYbdhkmnrsvwy");
     }

@@ -28,6 +28,9 @@
 //! | [`FastaReader`], [`write_fasta`] | FASTA |
 //! | [`GenbankReader`], [`GenbankWriter`], [`EmblReader`] | GenBank and EMBL |
 //! | [`GenbankRecord`], [`Feature`], [`Location`] | their record, with features |
+//! | [`fasta`]: [`FastaReader`], [`FastaWriter`], [`write_fasta`] | FASTA |
+//! | [`fastq`]: [`FastqReader`], [`FastqView`], [`FastqRecord`], [`FastqWriter`], [`QualityEncoding`] | FASTQ in three quality encodings |
+//! | [`GenbankReader`], [`GenbankRecord`], [`Feature`], [`Location`] | GenBank with features |
 //! | [`read_labelled`], [`LabelledFile`], [`Labelled`] | CSV with `sequence,label` |
 //! | [`DatasetDir`], [`LabelSet`] | a folder of train, dev and test files; class names |
 //! | [`BedReader`], [`BedRecord`], [`BedView`], [`BedWriter`] | BED, 3 to 12 columns and more |
@@ -38,11 +41,13 @@
 
 pub mod alphabet;
 mod bed;
+mod byte_set;
 mod coord;
 mod dataset;
 mod embl;
 mod error;
-mod fasta;
+pub mod fasta;
+
 mod genbank;
 mod guard;
 mod input;
@@ -63,6 +68,12 @@ pub use embl::EmblReader;
 pub use error::{Error, ErrorKind, Result};
 pub use fasta::{FastaReader, Letters, write_fasta};
 pub use genbank::{Feature, GenbankReader, GenbankRecord, GenbankWriter, LengthUnit, Reference};
+#[doc(inline)]
+pub use alphabet::Letters;
+#[doc(inline)]
+pub use fasta::{FastaDefinition, FastaReader, FastaWriter, write_fasta};
+#[doc(inline)]
+pub use genbank::{Feature, GenbankReader, GenbankRecord};
 pub use guard::{Forgiven, Mode};
 pub use input::{Format, Input, Limits};
 pub use labelled::{Labelled, LabelledFile, read_labelled, read_labelled_input};

@@ -139,6 +139,23 @@ impl<R: Read> LineReader<R> {
         self.place(error.with_snippet(self.line()))
     }
 
+    /// An error at byte `at` of what [`LineReader::ahead`] showed.
+    pub(crate) fn error_ahead(
+        &self,
+        at: usize,
+        kind: ErrorKind,
+        problem: impl Into<Cow<'static, str>>,
+    ) -> Error {
+        let ahead = &self.window.bytes()[self.length..];
+        let (before, behind) = ahead.split_at(at.min(ahead.len()));
+        let from = memchr::memrchr(b'\n', before).map_or(0, |i| i + 1);
+        let to = memchr::memchr(b'\n', behind).map_or(ahead.len(), |i| at + i);
+        let line = self.number + 1 + memchr::memchr_iter(b'\n', before).count() as u64;
+        let byte = self.window.position() + (self.length + at) as u64;
+        let error = Error::new(kind, &self.name, problem).at_line(line).at_byte(byte);
+        self.place(error.with_snippet(trim_line_end(&ahead[from..to])))
+    }
+
     /// An error without a better place than the end of the input.
     pub(crate) fn error_at_end(&self, kind: ErrorKind, problem: impl Into<Cow<'static, str>>) -> Error {
         let end = self.start() + self.length as u64;
