@@ -34,31 +34,39 @@
 //! | [`Error`], [`ErrorKind`] | what went wrong, and where |
 
 pub mod alphabet;
+mod bgzf;
 mod coord;
 mod dataset;
 mod error;
 mod fasta;
 mod genbank;
 mod guard;
+mod index;
 mod input;
 mod labelled;
 mod labels;
 mod lines;
 mod location;
+mod output;
 mod record;
+mod region;
 pub mod sequences;
 mod table;
 mod window;
 
+pub use bgzf::{BgzfReader, BgzfWriter, VirtualOffset};
 pub use coord::{Span, Strand};
 pub use dataset::DatasetDir;
 pub use error::{Error, ErrorKind, Result};
 pub use fasta::{FastaReader, Letters, write_fasta};
 pub use genbank::{Feature, GenbankReader, GenbankRecord};
 pub use guard::{Forgiven, Mode};
-pub use input::{Format, Input, Limits};
+pub use index::gzi::Gzi;
+pub use input::{Compression, Format, Input, InputOptions, Limits};
 pub use labelled::{Labelled, LabelledFile, read_labelled, read_labelled_input};
 pub use labels::LabelSet;
 pub use location::{Location, LocationPart, Operator};
+pub use output::Output;
 pub use record::SeqRecord;
+pub use region::Region;
 pub use sequences::Sequences;
