@@ -160,8 +160,18 @@ impl Error {
         Self { report: Box::new(report), source: None }
     }
 
-    /// An error of the operating system or of the decompressor, sorted by what it means for the file.
+    /// An error of the operating system or of the decompressor, sorted by what it means for the file. An error of this
+    /// crate that went through [`Read`](io::Read) comes out as it was.
     pub(crate) fn from_io(path: impl Into<String>, error: io::Error) -> Self {
+        let error = match error.downcast::<Self>() {
+            Ok(ours) => return ours,
+            Err(error) => error,
+        };
+        if let Some(cause) = error.get_ref().and_then(|e| e.downcast_ref::<Cause>()) {
+            let mut this = Self::new(cause.kind, path, one_line(&cause.problem));
+            this.source = Some(error);
+            return this;
+        }
         let (kind, problem): (_, Cow<'static, str>) = match error.kind() {
             io::ErrorKind::UnexpectedEof => (ErrorKind::Truncated, one_line(&error.to_string()).into()),
             io::ErrorKind::InvalidData => (ErrorKind::Syntax, one_line(&error.to_string()).into()),
@@ -213,6 +223,37 @@ impl Error {
     pub(crate) fn with_snippet(mut self, line: &[u8]) -> Self {
         self.report.snippet = Some(shorten(line));
         self
+    }
+}
+
+impl From<Error> for io::Error {
+    /// For readers of this crate that stand below another reader.
+    fn from(error: Error) -> Self {
+        let kind = match error.kind() {
+            ErrorKind::Truncated => io::ErrorKind::UnexpectedEof,
+            ErrorKind::Io => error.source.as_ref().map_or(io::ErrorKind::Other, io::Error::kind),
+            _ => io::ErrorKind::InvalidData,
+        };
+        Self::new(kind, error)
+    }
+}
+
+/// What a byte source has to say that no [`io::ErrorKind`] says, on its way to [`Error::from_io`].
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{problem}")]
+pub(crate) struct Cause {
+    pub(crate) kind: ErrorKind,
+    pub(crate) problem: String,
+}
+
+impl Cause {
+    pub(crate) fn io(kind: ErrorKind, problem: impl Into<String>) -> io::Error {
+        let io_kind = match kind {
+            ErrorKind::Truncated => io::ErrorKind::UnexpectedEof,
+            ErrorKind::Io => io::ErrorKind::Other,
+            _ => io::ErrorKind::InvalidData,
+        };
+        io::Error::new(io_kind, Self { kind, problem: problem.into() })
     }
 }
 

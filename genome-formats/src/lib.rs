@@ -42,6 +42,7 @@
 pub mod alphabet;
 mod bed;
 mod byte_set;
+mod bgzf;
 mod coord;
 mod dataset;
 mod embl;
@@ -50,18 +51,22 @@ pub mod fasta;
 
 mod genbank;
 mod guard;
+mod index;
 mod input;
 mod labelled;
 mod labels;
 mod lines;
 mod location;
+mod output;
 mod record;
+mod region;
 pub mod sequences;
 mod table;
 mod wig;
 mod window;
 
 pub use bed::{BedReader, BedRecord, BedView, BedWriter};
+pub use bgzf::{BgzfReader, BgzfWriter, VirtualOffset};
 pub use coord::{Span, Strand};
 pub use dataset::DatasetDir;
 pub use embl::EmblReader;
@@ -75,11 +80,14 @@ pub use fasta::{FastaDefinition, FastaReader, FastaWriter, write_fasta};
 #[doc(inline)]
 pub use genbank::{Feature, GenbankReader, GenbankRecord};
 pub use guard::{Forgiven, Mode};
-pub use input::{Format, Input, Limits};
+pub use index::gzi::Gzi;
+pub use input::{Compression, Format, Input, InputOptions, Limits};
 pub use labelled::{Labelled, LabelledFile, read_labelled, read_labelled_input};
 pub use labels::LabelSet;
 pub use location::{Location, LocationPart, Operator};
+pub use output::Output;
 pub use record::SeqRecord;
+pub use region::Region;
 pub use sequences::Sequences;
 pub use wig::{
     BedGraphReader, BedGraphWriter, Signal, SignalView, TrackLine, WigReader, WigToBed, WigWriter, wig_to_bed,

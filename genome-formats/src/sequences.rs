@@ -78,6 +78,11 @@ impl Sequences {
                 Inner::Genbank(Box::new(reader))
             }
             Format::Csv => Inner::Csv(Box::new(Rows::new(Table::read(input, limits)?, letters)?)),
+            other => {
+                return Err(crate::Error::new(ErrorKind::Unsupported, name, "not a file of sequences")
+                    .expecting("FASTA, GenBank or CSV with the column sequence")
+                    .finding(other.to_string()));
+            }
         };
         Ok(Self { name, format, inner, done: false })
     }

@@ -1,43 +1,25 @@
-//! Where bytes come from: a file, standard input or memory, plain or gzip.
+//! Where bytes come from: a file, standard input or memory, plain or compressed.
+
+mod decompress;
+mod detect;
 
 use std::fmt;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Cursor, Read};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-
-use flate2::bufread::MultiGzDecoder;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crate::error::{Error, ErrorKind, Result, quote};
+use crate::guard::Mode;
+
+use decompress::Decompressed;
+pub use detect::{Compression, Format};
 
 /// Bytes looked at to recognise compression and format.
 const HEAD: usize = 4096;
 const BUFFER: usize = 128 * 1024;
-const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 const BOM: &[u8] = b"\xef\xbb\xbf";
-
-/// What an [`Input`] holds, recognised by its first bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Format {
-    /// `>name` lines and sequence lines.
-    Fasta,
-    /// GenBank flat file, records from `LOCUS` to `//`.
-    Genbank,
-    /// Comma-separated table whose header has a column `sequence`.
-    Csv,
-}
-
-impl fmt::Display for Format {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Fasta => "FASTA",
-            Self::Genbank => "GenBank",
-            Self::Csv => "CSV",
-        })
-    }
-}
 
 /// How much a reader keeps in memory before it refuses. Memory grows with the bytes that were read,
 /// never with a length that a file declares.
@@ -64,6 +46,9 @@ pub struct Limits {
     pub max_records: u64,
     /// Decompressed bytes for each compressed byte, once more than 64 MiB came out. Default 500.
     pub max_inflate_ratio: u64,
+    /// Bytes that Zstandard or xz may keep to copy from. Default 32 MiB, which every ordinary level stays below; files made
+    /// with `xz -9` need 64 MiB, with `zstd --ultra -22` or `--long` 128 MiB.
+    pub max_window: u64,
 }
 
 impl Default for Limits {
@@ -75,50 +60,74 @@ impl Default for Limits {
             max_table: 4 << 30,
             max_records: u64::MAX,
             max_inflate_ratio: 500,
+            max_window: 32 << 20,
         }
     }
 }
 
-/// How far a compressed file was read, in bytes as they lie on the disk.
+/// How far a compressed file was read, in bytes as they lie on the disk; and, through the same handle, how a reader tells the
+/// decompressor below it to be lenient.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct FilePosition(Arc<AtomicU64>);
+pub(crate) struct FilePosition(Arc<Shared>);
+
+#[derive(Debug, Default)]
+struct Shared {
+    taken: AtomicU64,
+    lenient: AtomicBool,
+    end_forgiven: AtomicBool,
+}
 
 impl FilePosition {
     pub(crate) fn get(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
+        self.0.taken.load(Ordering::Relaxed)
     }
 
     fn add(&self, n: usize) {
-        self.0.fetch_add(n as u64, Ordering::Relaxed);
+        self.0.taken.fetch_add(n as u64, Ordering::Relaxed);
+    }
+
+    /// Lenient: a BGZF file may lack its end marker.
+    pub(crate) fn set_mode(&self, mode: Mode) {
+        self.0.lenient.store(mode == Mode::Lenient, Ordering::Relaxed);
+    }
+
+    fn is_lenient(&self) -> bool {
+        self.0.lenient.load(Ordering::Relaxed)
+    }
+
+    fn forgive_end(&self) {
+        self.0.end_forgiven.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether a BGZF file without its end marker was read to its end.
+    pub(crate) fn end_was_forgiven(&self) -> bool {
+        self.0.end_forgiven.load(Ordering::Relaxed)
     }
 }
 
-/// Counts the bytes that a decompressor takes.
-struct Counted<R>(R, FilePosition);
-
-impl<R: BufRead> Read for Counted<R> {
-    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        let n = self.0.read(buf)?;
-        self.1.add(n);
-        Ok(n)
-    }
-}
-
-impl<R: BufRead> BufRead for Counted<R> {
-    fn fill_buf(&mut self) -> io::Result<&[u8]> {
-        self.0.fill_buf()
-    }
-
-    fn consume(&mut self, amount: usize) {
-        self.1.add(amount);
-        self.0.consume(amount);
-    }
+/// How an [`Input`] is opened.
+///
+/// ```
+/// use genome_formats::{Input, InputOptions, Limits, Mode};
+///
+/// let limits = Limits { max_window: 128 << 20, ..Limits::default() };
+/// let options = InputOptions { limits, mode: Mode::Lenient };
+/// assert!(Input::open_with("no/such/file.fa.xz", options).is_err());
+/// ```
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct InputOptions {
+    /// What a compressed file may become: [`Limits::max_inflate_ratio`] and [`Limits::max_window`].
+    pub limits: Limits,
+    /// Whether a BGZF file must have its end marker.
+    pub mode: Mode,
 }
 
 /// A named source of bytes: decompressed, without the byte order mark, and with its format recognised.
 ///
-/// gzip is recognised by its first bytes, whatever the name says; files of several members (BGZF among them) are read
-/// to their end. Other compressions are refused by name.
+/// gzip, BGZF, Zstandard, bzip2 and xz are recognised by their first bytes, whatever the name says; files of several
+/// members, frames or streams are read to their end. A BGZF file must have its end marker unless the mode is
+/// [`Mode::Lenient`]: without it, it may have been cut where one block ends and the next begins. BAM and BCF lie in BGZF, so
+/// their decompressed bytes come out. A zip archive, UTF-16 text, gzip inside gzip and the like are refused by name.
 ///
 /// ```
 /// use genome_formats::{Format, Input};
@@ -131,6 +140,7 @@ pub struct Input {
     name: String,
     head: Vec<u8>,
     start_byte: u64,
+    compression: Compression,
     file: Option<FilePosition>,
     reader: Box<dyn BufRead + Send>,
 }
@@ -140,15 +150,24 @@ impl Input {
     ///
     /// # Errors
     ///
-    /// The file cannot be opened, is no text, or is a broken gzip file.
+    /// The file cannot be opened, holds something that is refused by name, or is a broken compressed file.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
+        Self::open_with(path, InputOptions::default())
+    }
+
+    /// Opens a file; `-` is standard input.
+    ///
+    /// # Errors
+    ///
+    /// As [`Input::open`].
+    pub fn open_with(path: impl AsRef<Path>, options: InputOptions) -> Result<Self> {
         let path = path.as_ref();
         if path.as_os_str() == "-" {
-            return Self::from_reader("<stdin>", BufReader::with_capacity(BUFFER, io::stdin()));
+            return Self::from_reader_with("<stdin>", BufReader::with_capacity(BUFFER, io::stdin()), options);
         }
         let name = path.display().to_string();
         match File::open(path) {
-            Ok(file) => Self::from_reader(name, BufReader::with_capacity(BUFFER, file)),
+            Ok(file) => Self::from_reader_with(name, BufReader::with_capacity(BUFFER, file), options),
             Err(error) => Err(Error::from_io(name, error)),
         }
     }
@@ -167,23 +186,43 @@ impl Input {
     /// # Errors
     ///
     /// As [`Input::open`].
-    pub fn from_reader(name: impl Into<String>, mut reader: impl BufRead + Send + 'static) -> Result<Self> {
+    pub fn from_reader(name: impl Into<String>, reader: impl BufRead + Send + 'static) -> Result<Self> {
+        Self::from_reader_with(name, reader, InputOptions::default())
+    }
+
+    /// Any reader. `name` stands in errors, and its ending may tell the format.
+    ///
+    /// # Errors
+    ///
+    /// As [`Input::open`].
+    pub fn from_reader_with(
+        name: impl Into<String>,
+        mut reader: impl BufRead + Send + 'static,
+        options: InputOptions,
+    ) -> Result<Self> {
         let name = name.into();
-        let head = read_head(&mut reader).map_err(|e| Error::from_io(&name, e))?;
-        let gzip = head.starts_with(&GZIP_MAGIC);
+        let (head, error) = read_head(&mut reader);
+        if let Some(error) = error {
+            return Err(Error::from_io(name, error));
+        }
+        let compression = Compression::detect(&head);
         let raw = Cursor::new(head.clone()).chain(reader);
-        let file = gzip.then(FilePosition::default);
+        let file = (compression != Compression::Plain).then(FilePosition::default);
         let (mut head, reader): (_, Box<dyn BufRead + Send>) = if let Some(file) = &file {
-            let decoder = GzipReader(MultiGzDecoder::new(Counted(raw, file.clone())));
-            let mut text = BufReader::with_capacity(BUFFER, decoder);
-            let head = read_head(&mut text).map_err(|e| Error::from_io(&name, e))?;
-            (head.clone(), Box::new(Cursor::new(head).chain(text)))
+            file.set_mode(options.mode);
+            let mut bytes = Decompressed::new(compression, raw, file.clone(), options.limits);
+            let (head, error) = read_head(&mut bytes);
+            // A decompressor that failed gives its error again: it comes behind the bytes that are sound.
+            if let Some(error) = error.filter(|_| head.is_empty()) {
+                return Err(Error::from_io(name, error).at_byte(0).at_file_byte(file.get()));
+            }
+            (head.clone(), Box::new(Cursor::new(head).chain(BufReader::with_capacity(BUFFER, bytes))))
         } else {
             (head, Box::new(raw))
         };
-        refuse_binary(&name, &head)?;
+        refuse_foreign(&name, &head, compression)?;
 
-        let mut input = Self { name, start_byte: 0, file, reader, head: Vec::new() };
+        let mut input = Self { name, start_byte: 0, compression, file, reader, head: Vec::new() };
         if head.starts_with(BOM) {
             head.drain(..BOM.len());
             let mut bom = [0; BOM.len()];
@@ -194,32 +233,43 @@ impl Input {
         Ok(input)
     }
 
+    /// Chooses whether a BGZF file must have its end marker.
+    pub fn with_mode(self, mode: Mode) -> Self {
+        if let Some(file) = &self.file {
+            file.set_mode(mode);
+        }
+        self
+    }
+
     /// The name that errors give: the path, or `<stdin>`.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// The format: by content first, by the ending of the name where the content does not say.
+    /// The compression that was recognised, and taken off.
+    pub fn compression(&self) -> Compression {
+        self.compression
+    }
+
+    /// The format: by content first, by the ending of the name where the content does not say. Only the first 4096
+    /// decompressed bytes are looked at.
     ///
     /// # Errors
     ///
     /// The input is empty, or neither its content nor its name is known.
     pub fn format(&self) -> Result<Format> {
-        let text = self.head.trim_ascii_start();
-        if text.is_empty() && self.head.len() < HEAD {
+        let whole = self.head.len() + BOM.len() < HEAD;
+        if whole && self.head.trim_ascii_start().is_empty() {
             return Err(Error::new(ErrorKind::Empty, &self.name, "the file is empty"));
         }
-        if let Some(format) = format_by_content(text) {
-            return Ok(format);
-        }
-        if let Some(format) = format_by_name(&self.name) {
-            return Ok(format);
-        }
-        let line = text.split(|&b| b == b'\n').next().unwrap_or_default().trim_ascii_end();
-        Err(Error::new(ErrorKind::Syntax, &self.name, "unknown format")
-            .expecting("FASTA (>), GenBank (LOCUS) or a CSV header with the column sequence")
-            .finding(quote(line))
-            .with_snippet(line))
+        let format = detect::format_by_content(&self.head, whole, &self.name).or_else(|| Format::from_name(&self.name));
+        format.ok_or_else(|| {
+            let line = self.head.trim_ascii_start().split(|&b| b == b'\n').next().unwrap_or_default().trim_ascii_end();
+            Error::new(ErrorKind::Syntax, &self.name, "unknown format")
+                .expecting("a genome format (FASTA, FASTQ, GenBank, EMBL, SAM, BAM, CRAM, VCF, BCF, GFF, GTF, BED, WIG, bedGraph, bigWig) or a CSV header with the column sequence")
+                .finding(quote(line))
+                .with_snippet(line)
+        })
     }
 
     /// Bytes of the file in front of the first byte that reading gives: 3 behind a byte order mark, else 0.
@@ -236,10 +286,13 @@ impl Input {
     pub(crate) fn read_all(mut self, limits: Limits) -> Result<Vec<u8>> {
         let mut bytes = Vec::new();
         let most = limits.max_table.saturating_add(1);
-        (&mut self.reader)
-            .take(most)
-            .read_to_end(&mut bytes)
-            .map_err(|e| Error::from_io(&self.name, e).at_byte(self.start_byte + bytes.len() as u64))?;
+        (&mut self.reader).take(most).read_to_end(&mut bytes).map_err(|e| {
+            let error = Error::from_io(&self.name, e).at_byte(self.start_byte + bytes.len() as u64);
+            match &self.file {
+                Some(file) => error.at_file_byte(file.get()),
+                None => error,
+            }
+        })?;
         if bytes.len() as u64 > limits.max_table {
             let problem = format!("the table is larger than {} bytes", limits.max_table);
             return Err(Error::new(ErrorKind::Limit, &self.name, problem));
@@ -270,90 +323,32 @@ impl fmt::Debug for Input {
     }
 }
 
-/// A gzip decoder whose errors say that the compression is at fault.
-struct GzipReader<R>(MultiGzDecoder<R>);
-
-impl<R: BufRead> Read for GzipReader<R> {
-    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        self.0.read(buf).map_err(|error| match error.kind() {
-            io::ErrorKind::UnexpectedEof => {
-                io::Error::new(io::ErrorKind::UnexpectedEof, "truncated gzip file: it ends inside a compressed stream")
-            }
-            io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData => {
-                io::Error::new(io::ErrorKind::InvalidData, format!("corrupt gzip data ({error})"))
-            }
-            _ => error,
-        })
-    }
-}
-
-/// Reads up to [`HEAD`] bytes, fewer only at the end of the input.
-fn read_head(reader: &mut impl Read) -> io::Result<Vec<u8>> {
+/// Reads up to [`HEAD`] bytes, fewer only at the end of the input or in front of an error.
+fn read_head(reader: &mut impl Read) -> (Vec<u8>, Option<io::Error>) {
     let mut head = Vec::new();
-    reader.take(HEAD as u64).read_to_end(&mut head)?;
-    Ok(head)
+    let outcome = reader.take(HEAD as u64).read_to_end(&mut head);
+    (head, outcome.err())
 }
 
-/// Refuses, by name, what is surely not text.
-fn refuse_binary(name: &str, head: &[u8]) -> Result<()> {
-    const KINDS: [(&[u8], &str); 8] = [
-        (b"BZh", "bzip2 data"),
-        (b"\x28\xb5\x2f\xfd", "Zstandard data"),
-        (b"\xfd7zXZ\0", "xz data"),
-        (b"PK\x03\x04", "a zip archive"),
-        (b"\x1f\x8b", "gzip data inside gzip data"),
-        (b"BAM\x01", "a BAM file"),
-        (b"\xff\xfe", "UTF-16 text"),
-        (b"\xfe\xff", "UTF-16 text"),
-    ];
-    match KINDS.iter().find(|(magic, _)| head.starts_with(magic)) {
-        Some((_, kind)) => Err(Error::new(ErrorKind::Syntax, name, "unsupported encoding")
-            .expecting("plain or gzip text")
-            .finding(*kind)),
-        None => Ok(()),
-    }
-}
-
-fn format_by_content(text: &[u8]) -> Option<Format> {
-    if text.starts_with(b">") {
-        return Some(Format::Fasta);
-    }
-    let mut lines = text.split(|&b| b == b'\n');
-    let header = lines.next().unwrap_or_default();
-    if starts_locus(header) {
-        return Some(Format::Genbank);
-    }
-    let mut columns = header.split(|&b| b == b',');
-    if columns.any(|c| c.trim_ascii().trim_quotes() == b"sequence") {
-        return Some(Format::Csv);
-    }
-    // NCBI's release files have some lines of prose in front of the first record.
-    lines.any(starts_locus).then_some(Format::Genbank)
-}
-
-fn starts_locus(line: &[u8]) -> bool {
-    line.strip_prefix(b"LOCUS").is_some_and(|rest| rest.first().is_none_or(u8::is_ascii_whitespace))
-}
-
-fn format_by_name(name: &str) -> Option<Format> {
-    let name = name.to_ascii_lowercase();
-    let name = [".gz", ".bgz"].iter().find_map(|end| name.strip_suffix(end)).unwrap_or(&name);
-    match Path::new(name).extension()?.to_str()? {
-        "fa" | "fasta" | "fna" | "ffn" | "faa" | "frn" | "fas" => Some(Format::Fasta),
-        "gb" | "gbk" | "gbff" | "genbank" => Some(Format::Genbank),
-        "csv" => Some(Format::Csv),
-        _ => None,
-    }
-}
-
-trait TrimQuotes {
-    fn trim_quotes(&self) -> &[u8];
-}
-
-impl TrimQuotes for [u8] {
-    fn trim_quotes(&self) -> &[u8] {
-        self.strip_prefix(b"\"").and_then(|s| s.strip_suffix(b"\"")).unwrap_or(self)
-    }
+/// Refuses, by name, what is surely nothing that this crate reads.
+fn refuse_foreign(name: &str, head: &[u8], compression: Compression) -> Result<()> {
+    let nested = || match (compression, Compression::detect(head)) {
+        (Compression::Plain, _) | (_, Compression::Plain) => None,
+        (_, inner) => Some(match inner {
+            Compression::Gzip | Compression::Bgzf => "gzip data",
+            Compression::Zstd => "Zstandard data",
+            Compression::Bzip2 => "bzip2 data",
+            Compression::Xz | Compression::Plain => "xz data",
+        }),
+    };
+    let found = match (detect::foreign(head), nested()) {
+        (Some(kind), _) => kind.to_owned(),
+        (None, Some(inner)) => format!("{inner} inside {compression} data"),
+        (None, None) => return Ok(()),
+    };
+    Err(Error::new(ErrorKind::Unsupported, name, "unsupported encoding")
+        .expecting("a genome format, plain or in gzip, BGZF, Zstandard, bzip2 or xz")
+        .finding(found))
 }
 
 #[cfg(test)]
@@ -423,6 +418,7 @@ mod tests {
         check("x.fa", b"hello", Some(Format::Fasta));
         check("dir.fa/x.GBK.gz", b"hello", Some(Format::Genbank));
         check("x.csv", b"seq,label\n", Some(Format::Csv));
+        check("x.bam", b">a\nAC\n", Some(Format::Fasta));
         check("x.txt", b"hello", None);
         check("x", b"LOCUSTS are insects", None);
         check("x.fa", b"", None);
@@ -433,8 +429,10 @@ mod tests {
     fn unknown_formats_and_encodings_are_told() {
         let error = Input::from_bytes("x.txt", b"hello\nworld").unwrap().format().unwrap_err();
         assert!(error.to_string().ends_with("found \"hello\""), "{error}");
-        let error = Input::from_bytes("x.fa.bz2", b"BZh9").unwrap_err();
-        assert!(error.to_string().ends_with("found bzip2 data"), "{error}");
+        let error = Input::from_bytes("x.fa.zip", b"PK\x03\x04").unwrap_err();
+        assert!(error.to_string().ends_with("found a zip archive"), "{error}");
+        let error = Input::from_bytes("x.fa.gz", gzip(&gzip(b">a\n"))).unwrap_err();
+        assert!(error.to_string().ends_with("found gzip data inside gzip data"), "{error}");
         let error = Input::from_bytes("x.fa", b"\xff\xfe>\0a\0").unwrap_err();
         assert!(error.to_string().ends_with("found UTF-16 text"), "{error}");
     }

@@ -1,0 +1,3 @@
+//! Indexes: finding a region without reading the file.
+
+pub(crate) mod gzi;
