@@ -30,17 +30,21 @@
 //! | [`read_labelled`], [`LabelledFile`], [`Labelled`] | CSV with `sequence,label` |
 //! | [`DatasetDir`], [`LabelSet`] | a folder of train, dev and test files; class names |
 //! | [`Input`], [`Format`], [`Limits`] | where bytes come from, and how many are kept |
-//! | [`SeqRecord`], [`Span`], [`Strand`], [`alphabet`] | the record model |
+//! | [`Cds`], [`Protein`], [`Flank`], [`GeneticCode`] | coding sequences, proteins, upstream bases, NCBI's genetic codes |
+//! | [`SeqRecord`], [`Span`], [`Strand`], [`Topology`], [`alphabet`] | the record model |
 //! | [`Error`], [`ErrorKind`] | what went wrong, and where |
 
 pub mod alphabet;
+mod cds;
 mod coord;
 mod dataset;
 mod error;
 mod fasta;
 mod genbank;
+mod genetic_code;
 mod guard;
 mod input;
+mod iupac;
 mod labelled;
 mod labels;
 mod lines;
@@ -48,13 +52,16 @@ mod location;
 mod record;
 pub mod sequences;
 mod table;
+mod topology;
 mod window;
 
+pub use cds::{Cds, CdsLine, CdsLines, CdsPart, Flank, Protein, TranslExcept};
 pub use coord::{Span, Strand};
 pub use dataset::DatasetDir;
 pub use error::{Error, ErrorKind, Result};
 pub use fasta::{FastaReader, Letters, write_fasta};
 pub use genbank::{Feature, GenbankReader, GenbankRecord};
+pub use genetic_code::GeneticCode;
 pub use guard::{Forgiven, Mode};
 pub use input::{Format, Input, Limits};
 pub use labelled::{Labelled, LabelledFile, read_labelled, read_labelled_input};
@@ -62,3 +69,4 @@ pub use labels::LabelSet;
 pub use location::{Location, LocationPart, Operator};
 pub use record::SeqRecord;
 pub use sequences::Sequences;
+pub use topology::Topology;
