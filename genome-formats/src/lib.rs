@@ -36,13 +36,15 @@
 //! | [`BedReader`], [`BedRecord`], [`BedView`], [`BedWriter`] | BED, 3 to 12 columns and more |
 //! | [`WigReader`], [`BedGraphReader`], [`WigWriter`], [`BedGraphWriter`], [`wig_to_bed`] | values along sequences, as text |
 //! | [`Input`], [`Format`], [`Limits`] | where bytes come from, and how many are kept |
-//! | [`SeqRecord`], [`Span`], [`Strand`], [`alphabet`] | the record model |
+//! | [`Cds`], [`Protein`], [`Flank`], [`GeneticCode`] | coding sequences, proteins, upstream bases, NCBI's genetic codes |
+//! | [`SeqRecord`], [`Span`], [`Strand`], [`Topology`], [`alphabet`] | the record model |
 //! | [`Error`], [`ErrorKind`] | what went wrong, and where |
 
 pub mod alphabet;
 mod bed;
 mod byte_set;
 mod bgzf;
+mod cds;
 mod coord;
 mod dataset;
 mod embl;
@@ -50,9 +52,11 @@ mod error;
 pub mod fasta;
 
 mod genbank;
+mod genetic_code;
 mod guard;
 mod index;
 mod input;
+mod iupac;
 mod labelled;
 mod labels;
 mod lines;
@@ -67,6 +71,8 @@ mod window;
 
 pub use bed::{BedReader, BedRecord, BedView, BedWriter};
 pub use bgzf::{BgzfReader, BgzfWriter, VirtualOffset};
+mod topology;
+pub use cds::{Cds, CdsLine, CdsLines, CdsPart, Flank, Protein, TranslExcept};
 pub use coord::{Span, Strand};
 pub use dataset::DatasetDir;
 pub use embl::EmblReader;
@@ -79,6 +85,7 @@ pub use alphabet::Letters;
 pub use fasta::{FastaDefinition, FastaReader, FastaWriter, write_fasta};
 #[doc(inline)]
 pub use genbank::{Feature, GenbankReader, GenbankRecord};
+pub use genetic_code::GeneticCode;
 pub use guard::{Forgiven, Mode};
 pub use index::gzi::Gzi;
 pub use input::{Compression, Format, Input, InputOptions, Limits};
@@ -92,3 +99,4 @@ pub use sequences::Sequences;
 pub use wig::{
     BedGraphReader, BedGraphWriter, Signal, SignalView, TrackLine, WigReader, WigToBed, WigWriter, wig_to_bed,
 };
+pub use topology::Topology;
