@@ -25,16 +25,13 @@
 //! | item | what |
 //! |---|---|
 //! | [`sequences`], [`Sequences`] | sequences from any format |
-//! | [`FastaReader`], [`write_fasta`] | FASTA |
+//! | [`fasta`]: [`FastaReader`], [`FastaWriter`], [`write_fasta`] | FASTA |
 //! | [`GenbankReader`], [`GenbankWriter`], [`EmblReader`] | GenBank and EMBL |
 //! | [`GenbankRecord`], [`Feature`], [`Location`] | their record, with features |
-//! | [`fasta`]: [`FastaReader`], [`FastaWriter`], [`write_fasta`] | FASTA |
-//! | [`fastq`]: [`FastqReader`], [`FastqView`], [`FastqRecord`], [`FastqWriter`], [`QualityEncoding`] | FASTQ in three quality encodings |
-//! | [`GenbankReader`], [`GenbankRecord`], [`Feature`], [`Location`] | GenBank with features |
-//! | [`read_labelled`], [`LabelledFile`], [`Labelled`] | CSV with `sequence,label` |
-//! | [`DatasetDir`], [`LabelSet`] | a folder of train, dev and test files; class names |
 //! | [`BedReader`], [`BedRecord`], [`BedView`], [`BedWriter`] | BED, 3 to 12 columns and more |
 //! | [`WigReader`], [`BedGraphReader`], [`WigWriter`], [`BedGraphWriter`], [`wig_to_bed`] | values along sequences, as text |
+//! | [`read_labelled`], [`LabelledFile`], [`Labelled`] | CSV with `sequence,label` |
+//! | [`DatasetDir`], [`LabelSet`] | a folder of train, dev and test files; class names |
 //! | [`Input`], [`Format`], [`Limits`] | where bytes come from, and how many are kept |
 //! | [`Cds`], [`Protein`], [`Flank`], [`GeneticCode`] | coding sequences, proteins, upstream bases, NCBI's genetic codes |
 //! | [`SeqRecord`], [`Span`], [`Strand`], [`Topology`], [`alphabet`] | the record model |
@@ -42,15 +39,14 @@
 
 pub mod alphabet;
 mod bed;
-mod byte_set;
 mod bgzf;
+mod byte_set;
 mod cds;
 mod coord;
 mod dataset;
 mod embl;
 mod error;
 pub mod fasta;
-
 mod genbank;
 mod genetic_code;
 mod guard;
@@ -66,25 +62,22 @@ mod record;
 mod region;
 pub mod sequences;
 mod table;
+mod topology;
 mod wig;
 mod window;
 
+#[doc(inline)]
+pub use alphabet::Letters;
 pub use bed::{BedReader, BedRecord, BedView, BedWriter};
 pub use bgzf::{BgzfReader, BgzfWriter, VirtualOffset};
-mod topology;
 pub use cds::{Cds, CdsLine, CdsLines, CdsPart, Flank, Protein, TranslExcept};
 pub use coord::{Span, Strand};
 pub use dataset::DatasetDir;
 pub use embl::EmblReader;
 pub use error::{Error, ErrorKind, Result};
-pub use fasta::{FastaReader, Letters, write_fasta};
-pub use genbank::{Feature, GenbankReader, GenbankRecord, GenbankWriter, LengthUnit, Reference};
-#[doc(inline)]
-pub use alphabet::Letters;
 #[doc(inline)]
 pub use fasta::{FastaDefinition, FastaReader, FastaWriter, write_fasta};
-#[doc(inline)]
-pub use genbank::{Feature, GenbankReader, GenbankRecord};
+pub use genbank::{Feature, GenbankReader, GenbankRecord, GenbankWriter, LengthUnit, Reference};
 pub use genetic_code::GeneticCode;
 pub use guard::{Forgiven, Mode};
 pub use index::gzi::Gzi;
@@ -96,7 +89,7 @@ pub use output::Output;
 pub use record::SeqRecord;
 pub use region::Region;
 pub use sequences::Sequences;
+pub use topology::Topology;
 pub use wig::{
     BedGraphReader, BedGraphWriter, Signal, SignalView, TrackLine, WigReader, WigToBed, WigWriter, wig_to_bed,
 };
-pub use topology::Topology;
