@@ -29,6 +29,7 @@
 //! | [`GenbankReader`], [`GenbankRecord`], [`Feature`], [`Location`] | GenBank with features |
 //! | [`read_labelled`], [`LabelledFile`], [`Labelled`] | CSV with `sequence,label` |
 //! | [`DatasetDir`], [`LabelSet`] | a folder of train, dev and test files; class names |
+//! | [`GffReader`], [`GffRecord`], [`GffView`], [`GffWriter`], [`FeatureTree`] | GFF3, GTF and GFF2 |
 //! | [`BedReader`], [`BedRecord`], [`BedView`], [`BedWriter`] | BED, 3 to 12 columns and more |
 //! | [`WigReader`], [`BedGraphReader`], [`WigWriter`], [`BedGraphWriter`], [`wig_to_bed`] | values along sequences, as text |
 //! | [`Input`], [`Format`], [`Limits`] | where bytes come from, and how many are kept |
@@ -42,6 +43,7 @@ mod dataset;
 mod error;
 mod fasta;
 mod genbank;
+mod gff;
 mod guard;
 mod input;
 mod labelled;
@@ -60,6 +62,10 @@ pub use dataset::DatasetDir;
 pub use error::{Error, ErrorKind, Result};
 pub use fasta::{FastaReader, Letters, write_fasta};
 pub use genbank::{Feature, GenbankReader, GenbankRecord};
+pub use gff::{
+    CodingPart, CodingSequence, FastaTail, FeatureTree, GffAttributes, GffDialect, GffReader, GffRecord, GffStrand, GffView,
+    GffWriter, TreeFeature,
+};
 pub use guard::{Forgiven, Mode};
 pub use input::{Format, Input, Limits};
 pub use labelled::{Labelled, LabelledFile, read_labelled, read_labelled_input};
