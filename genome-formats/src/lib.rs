@@ -32,6 +32,10 @@
 //! | [`WigReader`], [`BedGraphReader`], [`WigWriter`], [`BedGraphWriter`], [`wig_to_bed`] | values along sequences, as text |
 //! | [`read_labelled`], [`LabelledFile`], [`Labelled`] | CSV with `sequence,label` |
 //! | [`DatasetDir`], [`LabelSet`] | a folder of train, dev and test files; class names |
+//! | [`FastaReader`], [`write_fasta`] | FASTA |
+//! | [`GenbankReader`], [`GenbankRecord`], [`Feature`], [`Location`] | GenBank with features |
+//! | [`GffReader`], [`GffRecord`], [`GffView`], [`GffWriter`], [`FeatureTree`] | GFF3, GTF and GFF2 |
+//! | [`BigWigReader`], [`write_bigwig`], [`SignalSummary`] | values along sequences, compressed and indexed |
 //! | [`Input`], [`Format`], [`Limits`] | where bytes come from, and how many are kept |
 //! | [`Cds`], [`Protein`], [`Flank`], [`GeneticCode`] | coding sequences, proteins, upstream bases, NCBI's genetic codes |
 //! | [`SeqRecord`], [`Span`], [`Strand`], [`Topology`], [`alphabet`] | the record model |
@@ -42,6 +46,7 @@ mod bed;
 mod bgzf;
 mod byte_set;
 mod cds;
+mod bigwig;
 mod coord;
 mod dataset;
 mod embl;
@@ -49,6 +54,7 @@ mod error;
 pub mod fasta;
 mod genbank;
 mod genetic_code;
+mod gff;
 mod guard;
 mod index;
 mod input;
@@ -71,6 +77,7 @@ pub use alphabet::Letters;
 pub use bed::{BedReader, BedRecord, BedView, BedWriter};
 pub use bgzf::{BgzfReader, BgzfWriter, VirtualOffset};
 pub use cds::{Cds, CdsLine, CdsLines, CdsPart, Flank, Protein, TranslExcept};
+pub use bigwig::{BigWigReader, BigWigSignals, Chromosome, Precision, SignalSummary, write_bigwig};
 pub use coord::{Span, Strand};
 pub use dataset::DatasetDir;
 pub use embl::EmblReader;
@@ -79,6 +86,12 @@ pub use error::{Error, ErrorKind, Result};
 pub use fasta::{FastaDefinition, FastaReader, FastaWriter, write_fasta};
 pub use genbank::{Feature, GenbankReader, GenbankRecord, GenbankWriter, LengthUnit, Reference};
 pub use genetic_code::GeneticCode;
+pub use fasta::{FastaReader, Letters, write_fasta};
+pub use genbank::{Feature, GenbankReader, GenbankRecord};
+pub use gff::{
+    CodingPart, CodingSequence, FastaTail, FeatureTree, GffAttributes, GffDialect, GffReader, GffRecord, GffStrand, GffView,
+    GffWriter, TreeFeature,
+};
 pub use guard::{Forgiven, Mode};
 pub use index::gzi::Gzi;
 pub use input::{Compression, Format, Input, InputOptions, Limits};
