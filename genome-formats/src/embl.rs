@@ -298,7 +298,8 @@ impl<R: Read> EmblReader<R> {
             _ => Letters::Iupac,
         });
         let (lines, guard, seq) = (&mut self.lines, &mut self.guard, &mut record.seq);
-        let end = match sequence::read(lines, guard, &self.name, &sequence::EMBL, letters, self.taken, seq) {
+        sequence::reserve(lines, record.declared_len, seq)?;
+        let end = match sequence::read::<sequence::Embl, R>(lines, guard, &self.name, letters, self.taken, seq) {
             Err(error) if error.kind() == ErrorKind::Syntax && self.lines.is_cut() => return Err(self.end_in_record()),
             end => end?,
         };
@@ -323,8 +324,10 @@ impl<R: Read> Iterator for EmblReader<R> {
     type Item = Result<GenbankRecord>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let mut record = GenbankRecord::default();
-        let outcome = self.read_into(&mut record).map(|found| found.then_some(record));
+        let mut record = GenbankRecord { features: Vec::with_capacity(self.table.count()), ..GenbankRecord::default() };
+        let outcome = self.read_into(&mut record);
+        record.shrink();
+        let outcome = outcome.map(|found| found.then_some(record));
         self.guard.item(outcome)
     }
 }
@@ -485,4 +488,229 @@ fn about(text: &str, unit: LengthUnit) -> String {
     let ranges: Option<Vec<_>> = text.split(',').map(range).collect();
     let noun = if unit == LengthUnit::Residues { "residues" } else { "bases" };
     ranges.map_or_else(|| text.to_owned(), |ranges| format!("{noun} {}", ranges.join("; ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const DEMO: &str = "\
+ID   DEMO00; SV 3; circular; genomic DNA; STD; PRO; 70 BP.
+XX
+AC   DEMO00; OLD1;
+AC   OLD2;
+XX
+PR   Project:PRJNA1;
+XX
+DT   21-APR-2008 (Rel. 95, Created)
+DT   18-NOV-2008 (Rel. 97, Last updated, Version 3)
+XX
+DE   A demonstration
+DE   on two lines.
+XX
+KW   one; two
+KW   words.
+XX
+OS   Demo demonstrans (demo)
+OC   Bacteria; Demo;
+OC   Demonstrales.
+XX
+RN   [1]
+RP   1-30, 40-70
+RX   DOI; 10.1/x.
+RX   PUBMED; 7651838.
+RA   Doe J., Roe R.,
+RA   Poe E.;
+RT   \"A \"\"title\"\"
+RT   of two lines\";
+RL   Demo J. 1:1-2(2026).
+XX
+DR   MD5; 387e72e4.
+XX
+CC   A comment
+CC     with lines.
+XX
+FH   Key             Location/Qualifiers
+FH
+FT   source          1..70
+FT                   /organism=\"Demo demonstrans\"
+FT   CDS             complement(join(65..70,
+FT                   1..6))
+FT                   /note=\"quotes \"\"here\"\"
+FT                   /and there\"
+FT                   /transl_except=(pos:1..3,
+FT                   aa:Sec)
+FT                   /translation=\"MK
+FT                   LV\"
+XX
+SQ   Sequence 70 BP; 20 A; 15 C; 20 G; 15 T; 0 other;
+     acgtacgtac acgtacgtac acgtacgtac acgtacgtac acgtacgtac acgtacgtac        60
+     acgtacgtac                                                               70
+//
+";
+
+    fn read(text: &[u8]) -> Result<Vec<GenbankRecord>> {
+        EmblReader::new("x.embl", text).collect()
+    }
+
+    #[test]
+    fn a_whole_record() {
+        let record = &read(DEMO.as_bytes()).unwrap()[0];
+        assert_eq!((&*record.name, record.version.as_deref()), ("DEMO00", Some("DEMO00.3")));
+        assert_eq!(record.secondary_accessions, ["OLD1", "OLD2"]);
+        assert!(record.circular);
+        assert_eq!((record.molecule_type.as_deref(), record.division.as_deref()), (Some("genomic DNA"), Some("PRO")));
+        assert_eq!(record.date.as_deref(), Some("18-NOV-2008"));
+        assert_eq!(record.definition.as_deref(), Some("A demonstration on two lines."));
+        assert_eq!(record.keywords, ["one", "two words"]);
+        assert_eq!(record.organism.as_deref(), Some("Demo demonstrans (demo)"));
+        assert_eq!(record.taxonomy, ["Bacteria", "Demo", "Demonstrales"]);
+        assert_eq!(record.dblinks, ["Project:PRJNA1"]);
+        let reference = &record.references[0];
+        assert_eq!(reference.about.as_deref(), Some("bases 1 to 30; 40 to 70"));
+        assert_eq!((reference.pubmed.as_deref(), reference.other.len()), (Some("7651838"), 1));
+        assert_eq!(reference.authors.as_deref(), Some("Doe J., Roe R., Poe E."));
+        assert_eq!(reference.title.as_deref(), Some("A \"\"title\"\" of two lines"));
+        assert_eq!(record.comments, ["A comment\n  with lines."]);
+        let cds = &record.features[1];
+        assert_eq!(cds.location.to_string(), "complement(join(65..70,1..6))");
+        assert_eq!(cds.qualifier("note"), Some("quotes \"here\" /and there"));
+        assert_eq!(cds.qualifier("translation"), Some("MKLV"));
+        assert_eq!(cds.qualifier("transl_except"), Some("(pos:1..3,aa:Sec)"));
+        assert_eq!(record.seq, b"acgtacgtac".repeat(7));
+    }
+
+    #[test]
+    fn layouts_of_the_same_record() {
+        let expected = read(DEMO.as_bytes()).unwrap();
+        let check = |text: String| assert_eq!(read(text.as_bytes()).unwrap(), expected);
+        check(DEMO.replace('\n', "\r\n"));
+        check(format!("\u{feff}\n{DEMO}\n"));
+        check(DEMO.trim_end().trim_end_matches('/').to_owned());
+        check(DEMO.replace("XX\nDE", "DE").replace("FH\n", ""));
+        check(DEMO.replace("       60\n", "\n").replace("      70\n", "\n"));
+        assert_eq!(read(DEMO.repeat(3).as_bytes()).unwrap().len(), 3);
+    }
+
+    #[test]
+    fn id_lines_of_all_times() {
+        let check = |line: &str, expected: &str| {
+            let record = &read(format!("{line}\nSQ   Sequence 9 BP;\n//\n").as_bytes()).unwrap()[0];
+            let show = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
+            let (molecule, division) = (show(&record.molecule_type), show(&record.division));
+            let (version, circular) = (show(&record.version), record.circular);
+            let length = record.declared_len.unwrap();
+            assert_eq!(format!("{}|{version}|{circular}|{molecule}|{division}|{length}", record.name), expected);
+        };
+        check("ID   X5; SV 1; linear; mRNA; STD; PLN; 9 BP.", "X5|X5.1|false|mRNA|PLN|9");
+        check("ID   X5; SV .; circular; ; PAT; HUM; 9 BP.", "X5|-|true|-|HUM|9");
+        check("ID   X5     standard; circular DNA; SYN; 9 BP.", "X5|-|true|DNA|SYN|9");
+        check("ID   TEST standard; DNA; 9 BP.", "TEST|-|false|DNA|-|9");
+        check("ID   NRP00000001; PRT; NR2; 1 SQ", "NRP00000001|-|false|PRT|NR2|9");
+    }
+
+    #[test]
+    fn errors_give_the_line_and_the_record() {
+        let error = |text: &str| read(text.as_bytes()).unwrap_err().to_string();
+        assert_eq!(error(""), "x.embl: the file is empty: expected EMBL records");
+        let check = |from: &str, to: &str, at: &str, expected: &str| {
+            let text = DEMO.replacen(from, to, 1);
+            let byte = text.find(at).unwrap();
+            let line = text[..byte].matches('\n').count() + 1;
+            assert_eq!(error(&text), format!("x.embl:{line}: byte {byte}: {expected}"));
+            let mut lenient = EmblReader::new("x.embl", text.as_bytes()).with_mode(Mode::Lenient);
+            let outcome = lenient.by_ref().collect::<Result<Vec<_>>>();
+            outcome.is_ok_and(|records| records.len() == 1 && lenient.forgiven().total() == 1)
+        };
+        assert!(!check(
+            "ID   DEMO00",
+            ">DEMO00",
+            ">",
+            "this is not EMBL: expected a line ID, found \">DEMO00; SV 3; circular; genomic DNA; STD; PRO; 70 BP.\""
+        ));
+        assert!(!check(
+            "70 BP.",
+            "70",
+            "ID ",
+            "a broken ID line: expected ID, a name, and a length with BP or AA at the end, found \"ID   DEMO00; SV 3; circular; genomic DNA; STD; PRO; 70\""
+        ));
+        assert!(check(
+            "SQ   Sequence 70",
+            "SQ   Sequence 60",
+            "SQ ",
+            "SQ and ID give different lengths in record \"DEMO00\": expected 70, found 60"
+        ));
+        assert!(check(
+            "65..70,",
+            "65..x,",
+            "FT   CDS",
+            "a broken location of the feature \"CDS\" in record \"DEMO00\": expected a base number, found \"x,1..6))\""
+        ));
+        assert!(!check(
+            "there\"",
+            "there\"x",
+            "FT                   /note",
+            "a broken qualifier of the feature \"CDS\" in record \"DEMO00\": expected /name, /name=value or /name=\"value\", found \"/note=\\\"quotes \\\"\\\"here\\\"\\\"\""
+        ));
+        assert!(check(
+            "       60\n",
+            "       61\n",
+            "     acgt",
+            "a line of letters with a wrong number in record \"DEMO00\": expected 60, found 61"
+        ));
+        assert!(!check(
+            "acgtacgtac     ",
+            "acgtacgta      ",
+            "     acgtacgtac acg",
+            "a line of letters with a wrong number in record \"DEMO00\": expected 59, found 60"
+        ));
+        assert!(check(
+            "CC     with",
+            "cc     with",
+            "cc",
+            "a line without a code in record \"DEMO00\": expected two capitals and blanks, found \"cc     with lines.\""
+        ));
+        assert!(!check(
+            "acgtacgtac     ",
+            "acgtJcgtac     ",
+            "Jcgt",
+            "unknown letter in sequence \"DEMO00\": expected an IUPAC nucleotide, found 'J'"
+        ));
+    }
+
+    #[test]
+    fn a_cut_file_is_truncated() {
+        for cut in DEMO.find('\n').unwrap() + 1..DEMO.find("acgtacgtac                 ").unwrap() {
+            let error = read(&DEMO.as_bytes()[..cut]).unwrap_err();
+            assert_eq!((error.kind(), error.record()), (ErrorKind::Truncated, Some("DEMO00")), "cut at {cut}: {error}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_never_panic(text in proptest::collection::vec(any::<u8>(), 0..300)) {
+            let _ = read(&text);
+            let _ = read(&[b"ID   X; SV 1; linear; DNA; STD; SYN; 4 BP.\nFT   CDS             1..3\n", &text[..]].concat());
+        }
+
+        #[test]
+        fn a_damaged_record_never_panics_and_strict_is_a_subset_of_lenient(
+            changes in proptest::collection::vec((0..DEMO.len(), any::<u8>()), 0..4),
+            cut in 0..DEMO.len(),
+        ) {
+            let mut text = DEMO.as_bytes().to_vec();
+            for (at, byte) in changes {
+                text[at] = byte;
+            }
+            let both = |mode| EmblReader::new("x.embl", &text[..]).with_mode(mode).collect::<Result<Vec<_>>>();
+            let lenient = both(Mode::Lenient);
+            match both(Mode::Strict) {
+                Ok(strict) => prop_assert_eq!(lenient.unwrap(), strict),
+                Err(error) => prop_assert!(!error.to_string().contains(char::is_control)),
+            }
+            let _ = read(&text[cut..]);
+            let _ = read(&text[..cut]);
+        }
+    }
 }

@@ -361,11 +361,9 @@ impl Parser<'_> {
         if let Some(span) = Span::from_one_based(first.lowest, last.highest) {
             return Ok(self.push(span, first.partial, last.partial));
         }
-        let wrapped = self
-            .rules
-            .length
-            .filter(|_| self.rules.ring)
-            .and_then(|length| Some((Span::from_one_based(first.lowest, length)?, Span::from_one_based(1, last.highest)?)));
+        let wrapped = self.rules.length.filter(|_| self.rules.ring).and_then(|length| {
+            Some((Span::from_one_based(first.lowest, length)?, Span::from_one_based(1, last.highest)?))
+        });
         let (tail, head) = wrapped.ok_or(Fault { at: start, expected: BEHIND })?;
         self.push(tail, first.partial, false);
         self.push(head, false, last.partial);
@@ -609,19 +607,34 @@ pub(crate) mod tests {
 
     /// Any location.
     pub(crate) fn any_location() -> impl Strategy<Value = Location> {
-        let part = (0u64..300, 0u64..300, any::<bool>(), any::<bool>(), any::<bool>(), proptest::option::of("[A-Z]{1,2}[0-9]{1,5}(\\.[1-9])?"))
+        let part = (
+            0u64..300,
+            0u64..300,
+            any::<bool>(),
+            any::<bool>(),
+            any::<bool>(),
+            proptest::option::of("[A-Z]{1,2}[0-9]{1,5}(\\.[1-9])?"),
+        )
             .prop_map(|(a, b, reverse, partial_start, partial_end, accession)| {
                 let span = Span::new(a.min(b), a.max(b)).unwrap();
                 let span = if span.end() == 0 { Span::new(0, 1).unwrap() } else { span };
                 let strand = if reverse { Strand::Reverse } else { Strand::Forward };
                 let open = !span.is_empty();
-                LocationPart { span, strand, partial_start: partial_start && open, partial_end: partial_end && open, accession }
+                LocationPart {
+                    span,
+                    strand,
+                    partial_start: partial_start && open,
+                    partial_end: partial_end && open,
+                    accession,
+                }
             });
         let operators = [Operator::Join, Operator::Order, Operator::OneOf, Operator::Bond];
-        (proptest::collection::vec(part, 1..5), proptest::sample::select(operators.to_vec())).prop_map(|(parts, operator)| {
-            let operator = if parts.len() == 1 { Operator::Single } else { operator };
-            Location::new(operator, parts).unwrap()
-        })
+        (proptest::collection::vec(part, 1..5), proptest::sample::select(operators.to_vec())).prop_map(
+            |(parts, operator)| {
+                let operator = if parts.len() == 1 { Operator::Single } else { operator };
+                Location::new(operator, parts).unwrap()
+            },
+        )
     }
 
     #[test]

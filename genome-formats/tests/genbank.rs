@@ -40,8 +40,11 @@ fn assert_same(theirs: &[gb_io::seq::Seq], ours: &[GenbankRecord]) {
             assert_eq!(theirs.kind, ours.kind);
             let location = gb_io::seq::Location::from_gb_format(&ours.location.to_string()).unwrap();
             assert_eq!(normal(&theirs.location), normal(&location), "{}", ours.location);
-            let theirs: Vec<_> =
-                theirs.qualifiers.iter().map(|(name, value)| (&**name, value.as_ref().map(|v| v.replace('\n', " ")))).collect();
+            let theirs: Vec<_> = theirs
+                .qualifiers
+                .iter()
+                .map(|(name, value)| (&**name, value.as_ref().map(|v| v.replace('\n', " "))))
+                .collect();
             let ours: Vec<_> = ours.qualifiers.iter().map(|(name, value)| (&**name, value.clone())).collect();
             assert_eq!(theirs, ours);
         }

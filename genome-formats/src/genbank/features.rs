@@ -62,6 +62,9 @@ pub(crate) struct FeatureTable {
     dropped: bool,
     location: Vec<u8>,
     molecule: Molecule,
+    /// The value of the last qualifier as far as it is read, if it has one; it goes into the record as a whole.
+    value: Vec<u8>,
+    has_value: bool,
     /// Whether lines of the open value are joined without a blank.
     tight: bool,
     /// Line and byte of the key, of the open value, and the latter's first line.
@@ -79,7 +82,13 @@ impl FeatureTable {
         self.features = 0;
         self.qualifiers = 0;
         self.dropped = false;
+        self.has_value = false;
         self.molecule = molecule;
+    }
+
+    /// Features of the record that was read last.
+    pub(crate) fn count(&self) -> usize {
+        self.features
     }
 
     /// Ends a record: nothing stays open, and `features` holds what was read.
@@ -99,8 +108,11 @@ impl FeatureTable {
         features: &mut Vec<Feature>,
         place: &mut Place<'_, R>,
     ) -> Result<()> {
-        if line.len() > INDENT && line[2..INDENT] == BLANKS[2..] {
-            return self.text(&line[INDENT..], features, place);
+        if let Some((head, text)) = line.split_first_chunk::<INDENT>()
+            && head[2..] == BLANKS[2..]
+            && !text.is_empty()
+        {
+            return self.text(text, features, place);
         }
         let body = line.get(2..).unwrap_or_default();
         let indent = 2 + indent(body);
@@ -134,11 +146,10 @@ impl FeatureTable {
     }
 
     /// What stands behind the column of the qualifiers; not empty.
-    fn text<R: Read>(&mut self, text: &[u8], features: &mut Vec<Feature>, place: &mut Place<'_, R>) -> Result<()> {
+    fn text<R: Read>(&mut self, text: &[u8], features: &mut [Feature], place: &mut Place<'_, R>) -> Result<()> {
         if self.open == Open::Quoted {
-            let value = self.value(features);
             if !self.tight {
-                value.push(' ');
+                self.value.push(b' ');
             }
             return self.quoted(text, features, place);
         }
@@ -154,17 +165,15 @@ impl FeatureTable {
         match self.open {
             Open::Location => self.push_location(text, place),
             Open::Bare => {
-                let tight = self.tight;
-                let value = self.value(features);
-                if !tight && !value.is_empty() {
-                    value.push(' ');
+                if !self.tight && !self.value.is_empty() {
+                    self.value.push(b' ');
                 }
-                push_text(value, text);
+                self.value.extend_from_slice(text);
                 Ok(())
             }
             // A doubled quote that is broken over two lines.
             Open::Closed if text[0] == b'"' => {
-                self.value(features).push('"');
+                self.value.push(b'"');
                 self.open = Open::Quoted;
                 self.quoted(&text[1..], features, place)
             }
@@ -185,6 +194,7 @@ impl FeatureTable {
         let text = &line[1..];
         let end = text.iter().position(|&b| !is_name_byte(b)).unwrap_or(text.len());
         let (name, rest) = text.split_at(end);
+        self.settle(features);
         self.open = Open::Done;
         self.value_at = (place.lines.number(), place.lines.start());
         let value = match rest {
@@ -207,7 +217,7 @@ impl FeatureTable {
         } else {
             self.tight = value.first() == Some(&b'(');
             self.open = Open::Bare;
-            push_text(self.value(features), value);
+            self.value.extend_from_slice(value);
         }
         Ok(())
     }
@@ -217,7 +227,7 @@ impl FeatureTable {
         self.open = Open::Quoted;
         while let Some(at) = memchr(b'"', text) {
             let (before, behind) = (&text[..at], &text[at + 1..]);
-            push_text(self.value(features), before);
+            self.value.extend_from_slice(before);
             match behind.first() {
                 None => {
                     self.open = Open::Closed;
@@ -232,9 +242,9 @@ impl FeatureTable {
                     text = behind;
                 }
             }
-            self.value(features).push('"');
+            self.value.push(b'"');
         }
-        push_text(self.value(features), text);
+        self.value.extend_from_slice(text);
         Ok(())
     }
 
@@ -249,6 +259,7 @@ impl FeatureTable {
             }
             Open::Bare | Open::Closed | Open::Done => {}
         }
+        self.settle(features);
         let qualifiers = &mut features[self.features - 1].qualifiers;
         if qualifiers.len() > self.qualifiers {
             self.spare.extend(qualifiers.drain(self.qualifiers..));
@@ -329,16 +340,23 @@ impl FeatureTable {
         let (to, value) = &mut qualifiers[self.qualifiers];
         to.clear();
         push_text(to, name);
-        match value {
-            Some(value) if has_value => value.clear(),
-            _ => *value = has_value.then(String::new),
+        if !has_value {
+            *value = None;
         }
+        self.value.clear();
+        self.has_value = has_value;
         self.qualifiers += 1;
     }
 
-    /// The value that is being read.
-    fn value<'f>(&self, features: &'f mut [Feature]) -> &'f mut String {
+    /// Puts the value that was read into the last qualifier.
+    fn settle(&mut self, features: &mut [Feature]) {
+        if !self.has_value {
+            return;
+        }
+        self.has_value = false;
         let (_, value) = &mut features[self.features - 1].qualifiers[self.qualifiers - 1];
-        value.get_or_insert_default()
+        let value = value.get_or_insert_default();
+        value.clear();
+        push_text(value, &self.value);
     }
 }

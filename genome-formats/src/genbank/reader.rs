@@ -285,7 +285,8 @@ impl<R: Read> GenbankReader<R> {
             _ => Letters::Iupac,
         });
         let (lines, guard, seq) = (&mut self.lines, &mut self.guard, &mut record.seq);
-        let end = match sequence::read(lines, guard, &self.name, &sequence::GENBANK, letters, self.taken, seq) {
+        sequence::reserve(lines, record.declared_len, seq)?;
+        let end = match sequence::read::<sequence::Genbank, R>(lines, guard, &self.name, letters, self.taken, seq) {
             Err(error) if error.kind() == ErrorKind::Syntax && self.lines.is_cut() => return Err(self.end_in_record()),
             end => end?,
         };
@@ -324,8 +325,10 @@ impl<R: Read> Iterator for GenbankReader<R> {
     type Item = Result<GenbankRecord>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let mut record = GenbankRecord::default();
-        let outcome = self.read_into(&mut record).map(|found| found.then_some(record));
+        let mut record = GenbankRecord { features: Vec::with_capacity(self.table.count()), ..GenbankRecord::default() };
+        let outcome = self.read_into(&mut record);
+        record.shrink();
+        let outcome = outcome.map(|found| found.then_some(record));
         self.guard.item(outcome)
     }
 }

@@ -137,6 +137,18 @@ impl GenbankRecord {
     }
 }
 
+impl GenbankRecord {
+    /// Gives back memory that was taken on a guess, where it is much.
+    pub(crate) fn shrink(&mut self) {
+        if self.seq.capacity() > 2 * self.seq.len() {
+            self.seq.shrink_to_fit();
+        }
+        if self.features.capacity() > 2 * self.features.len() {
+            self.features.shrink_to_fit();
+        }
+    }
+}
+
 impl From<GenbankRecord> for SeqRecord {
     /// Named by version, else accession, else `LOCUS`; described by the definition.
     fn from(record: GenbankRecord) -> Self {

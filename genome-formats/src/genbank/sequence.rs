@@ -14,22 +14,38 @@ use super::text::Place;
 const LETTERS: usize = 60;
 
 /// The columns of a full line: six blocks of ten letters, each ten followed by a blank, and a number.
-#[derive(Debug, Clone)]
-pub(crate) struct Layout {
+pub(crate) trait Layout {
     /// Where the first letter stands.
-    letters: usize,
+    const LETTERS: usize;
     /// Where the number stands, on the right of this range.
-    number: Range<usize>,
+    const NUMBER: Range<usize>;
     /// Bytes of the line with its line feed.
-    length: usize,
+    const LENGTH: usize;
     /// Whether the number counts the last letter of the line, and not the first.
-    behind: bool,
+    const BEHIND: bool;
 }
 
 /// `        1 acgtacgtac acgtacgtac ...` (GenBank release notes, section 3.4.14).
-pub(crate) const GENBANK: Layout = Layout { letters: 10, number: 0..9, length: 76, behind: false };
+#[derive(Debug)]
+pub(crate) struct Genbank;
+
+impl Layout for Genbank {
+    const LETTERS: usize = 10;
+    const NUMBER: Range<usize> = 0..9;
+    const LENGTH: usize = 76;
+    const BEHIND: bool = false;
+}
+
 /// `     acgtacgtac acgtacgtac ...        60` (EMBL user manual, section 3.4.17).
-pub(crate) const EMBL: Layout = Layout { letters: 5, number: 70..80, length: 81, behind: true };
+#[derive(Debug)]
+pub(crate) struct Embl;
+
+impl Layout for Embl {
+    const LETTERS: usize = 5;
+    const NUMBER: Range<usize> = 70..80;
+    const LENGTH: usize = 81;
+    const BEHIND: bool = true;
+}
 
 /// How the lines of letters ended.
 #[derive(Debug, PartialEq, Eq)]
@@ -40,19 +56,25 @@ pub(crate) enum End {
     Input,
 }
 
+/// Makes room for the letters that are in memory already, so that most records need no second piece of memory.
+pub(crate) fn reserve<R: Read>(lines: &mut LineReader<R>, declared: Option<u64>, seq: &mut Vec<u8>) -> Result<()> {
+    let ahead = lines.ahead()?.len();
+    seq.reserve(declared.and_then(|n| usize::try_from(n).ok()).unwrap_or(0).min(ahead));
+    Ok(())
+}
+
 /// Reads letters up to `//` or the end of the input. `taken` is what the record has of its limit already.
-pub(crate) fn read<R: Read>(
+pub(crate) fn read<L: Layout, R: Read>(
     lines: &mut LineReader<R>,
     guard: &mut Guard,
     record: &str,
-    layout: &Layout,
     letters: Letters,
     taken: u64,
     seq: &mut Vec<u8>,
 ) -> Result<End> {
     loop {
-        if guard.limits.max_line >= layout.length as u64 {
-            let (bytes, n) = full_lines(lines.ahead()?, layout, letters, seq);
+        if guard.limits.max_line >= L::LENGTH as u64 {
+            let (bytes, n) = full_lines::<L>(lines.ahead()?, letters, seq);
             if n > 0 {
                 lines.skip(bytes, n);
             }
@@ -65,7 +87,7 @@ pub(crate) fn read<R: Read>(
             return Ok(End::Mark);
         }
         let mut place = Place { lines, guard, record };
-        any_line(line, &mut place, layout, letters, seq)?;
+        any_line::<L, R>(line, &mut place, letters, seq)?;
         if taken + seq.len() as u64 > guard.limits.max_record {
             let problem = format!("the record is larger than {} bytes", guard.limits.max_record);
             return Err(lines.error(ErrorKind::Limit, problem).in_record(record));
@@ -98,21 +120,19 @@ pub(crate) fn check_length<R: Read>(
 
 /// Takes full lines in the exact layout, with right numbers and known letters; how many bytes and lines. The line that it
 /// stops at is read by [`any_line`], which gives the errors.
-fn full_lines(text: &[u8], layout: &Layout, letters: Letters, seq: &mut Vec<u8>) -> (usize, u64) {
-    let width = layout.number.len();
-    let mut number = Counter::new(seq.len() as u64 + if layout.behind { LETTERS as u64 } else { 1 });
+fn full_lines<L: Layout>(text: &[u8], letters: Letters, seq: &mut Vec<u8>) -> (usize, u64) {
+    let mut number = Counter::new(seq.len() as u64 + if L::BEHIND { LETTERS as u64 } else { 1 });
     let mut n = 0;
-    for line in text.chunks_exact(layout.length) {
-        if line[layout.length - 1] != b'\n' || line[layout.number.clone()] != number.digits[Counter::WIDTH - width..] {
-            break;
-        }
+    for line in text.chunks_exact(L::LENGTH) {
+        let mut sound = line[L::LENGTH - 1] == b'\n';
+        let expected = &number.digits[Counter::WIDTH - L::NUMBER.len()..];
+        sound &= line[L::NUMBER].iter().zip(expected).fold(true, |same, (a, b)| same & (a == b));
+        sound &= line[if L::BEHIND { 0 } else { 9 }..L::LETTERS].iter().fold(true, |blank, &b| blank & (b == b' '));
         let mut block = [0; LETTERS];
-        let blocks = line[layout.letters..].chunks(11);
-        let blanks = line[..layout.letters].iter().rev().take(if layout.behind { 5 } else { 1 }).all(|&b| b == b' ');
-        let mut sound = blanks;
-        for (to, from) in block.chunks_exact_mut(10).zip(blocks) {
-            to.copy_from_slice(&from[..10]);
-            sound &= matches!(from.get(10), Some(b' ' | b'\n'));
+        for (i, to) in block.chunks_exact_mut(10).enumerate() {
+            let start = L::LETTERS + 11 * i;
+            to.copy_from_slice(&line[start..start + 10]);
+            sound &= i == 5 || line[start + 10] == b' ';
         }
         if !sound || !are_known(&block, letters) {
             break;
@@ -121,7 +141,7 @@ fn full_lines(text: &[u8], layout: &Layout, letters: Letters, seq: &mut Vec<u8>)
         number.add_sixty();
         n += 1;
     }
-    (n * layout.length, n as u64)
+    (n * L::LENGTH, n as u64)
 }
 
 fn are_known(block: &[u8; LETTERS], letters: Letters) -> bool {
@@ -162,10 +182,9 @@ impl Counter {
 }
 
 /// Reads a line in any layout: words of letters, and a number where the format has it, or none.
-fn any_line<R: Read>(
+fn any_line<L: Layout, R: Read>(
     line: &[u8],
     place: &mut Place<'_, R>,
-    layout: &Layout,
     letters: Letters,
     seq: &mut Vec<u8>,
 ) -> Result<()> {
@@ -174,7 +193,7 @@ fn any_line<R: Read>(
     let is_digit = u8::is_ascii_digit;
     let start = line.iter().position(|b| !blank(b)).unwrap_or(line.len());
     let end = line.iter().rposition(|b| !blank(b)).map_or(start, |at| at + 1);
-    let (text, number) = if layout.behind {
+    let (text, number) = if L::BEHIND {
         let digits = line[start..end].iter().rev().take_while(|b| is_digit(b)).count();
         (start..end - digits, end - digits..end)
     } else {
@@ -199,7 +218,7 @@ fn any_line<R: Read>(
     if number.is_empty() {
         return Ok(());
     }
-    let expected = if layout.behind { seq.len() as u64 } else { before + 1 };
+    let expected = if L::BEHIND { seq.len() as u64 } else { before + 1 };
     if number.iter().try_fold(0u64, |n, d| n.checked_mul(10)?.checked_add(u64::from(d - b'0'))) != Some(expected) {
         let error = place.error("a line of letters with a wrong number").expecting(expected.to_string());
         place.forgive("number of a line of letters", error.finding(String::from_utf8_lossy(number).into_owned()))?;
