@@ -30,6 +30,7 @@
 //! | [`read_labelled`], [`LabelledFile`], [`Labelled`] | CSV with `sequence,label` |
 //! | [`DatasetDir`], [`LabelSet`] | a folder of train, dev and test files; class names |
 //! | [`Input`], [`Format`], [`Limits`] | where bytes come from, and how many are kept |
+//! | [`SamReader`], [`SamWriter`], [`SamHeader`], [`Alignment`] | SAM |
 //! | [`SeqRecord`], [`Span`], [`Strand`], [`alphabet`] | the record model |
 //! | [`Error`], [`ErrorKind`] | what went wrong, and where |
 
@@ -46,6 +47,7 @@ mod labels;
 mod lines;
 mod location;
 mod record;
+mod sam;
 pub mod sequences;
 mod table;
 mod window;
@@ -61,4 +63,11 @@ pub use labelled::{Labelled, LabelledFile, read_labelled, read_labelled_input};
 pub use labels::LabelSet;
 pub use location::{Location, LocationPart, Operator};
 pub use record::SeqRecord;
+pub use sam::cigar::{CigarKind, CigarOp};
+pub use sam::flags::Flags;
+pub use sam::header::{HeaderKind, HeaderLine, SamHeader, SamReference, SortOrder};
+pub use sam::reader::{SamReader, SamView};
+pub use sam::record::Alignment;
+pub use sam::tags::{SamTag, Tag, TagArray, TagValue, Tags};
+pub use sam::writer::SamWriter;
 pub use sequences::Sequences;
