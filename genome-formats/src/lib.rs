@@ -31,10 +31,12 @@
 //! | [`DatasetDir`], [`LabelSet`] | a folder of train, dev and test files; class names |
 //! | [`Input`], [`Format`], [`Limits`] | where bytes come from, and how many are kept |
 //! | [`SamReader`], [`SamWriter`], [`SamHeader`], [`Alignment`] | SAM |
+//! | [`BamReader`], [`BamWriter`], [`BamIndex`], [`MakeIndex`] | BAM, regions through `.bai` and `.csi` |
 //! | [`SeqRecord`], [`Span`], [`Strand`], [`alphabet`] | the record model |
 //! | [`Error`], [`ErrorKind`] | what went wrong, and where |
 
 pub mod alphabet;
+mod bam;
 mod coord;
 mod dataset;
 mod error;
@@ -52,6 +54,10 @@ pub mod sequences;
 mod table;
 mod window;
 
+pub use bam::index::{BamIndex, MakeIndex};
+pub use bam::reader::{BamQuery, BamReader};
+pub use bam::record::{BamTag, BamView};
+pub use bam::writer::BamWriter;
 pub use coord::{Span, Strand};
 pub use dataset::DatasetDir;
 pub use error::{Error, ErrorKind, Result};

@@ -24,6 +24,8 @@ pub(super) struct BgzfReader<R> {
     /// Bytes of the file in front of the block, and with it.
     start: u64,
     end: u64,
+    /// Compressed bytes that were read in all, jumps or not.
+    loaded: u64,
     inflate: Decompress,
     last_was_empty: bool,
     plain: bool,
@@ -42,6 +44,7 @@ impl<R: Read> BgzfReader<R> {
             at: 0,
             start: 0,
             end: 0,
+            loaded: 0,
             inflate: Decompress::new(false),
             last_was_empty: false,
             plain: false,
@@ -51,6 +54,11 @@ impl<R: Read> BgzfReader<R> {
     /// Bytes of the file that were read.
     pub(super) fn file_position(&self) -> u64 {
         self.end
+    }
+
+    /// Compressed bytes that were read in all, whether in one go or after jumps.
+    pub(super) fn loaded(&self) -> u64 {
+        self.loaded
     }
 
     /// Where the next byte lies: block in the upper 48 bits, byte of the block in the lower 16.
@@ -87,6 +95,7 @@ impl<R: Read> BgzfReader<R> {
         if self.plain {
             let n = (&mut self.inner).take(MAX_BLOCK as u64).read_to_end(&mut self.block)?;
             self.end += n as u64;
+            self.loaded += n as u64;
             return Ok(n > 0);
         }
         self.compressed.clear();
@@ -96,12 +105,13 @@ impl<R: Read> BgzfReader<R> {
         }
         if self.start == 0 && self.compressed.starts_with(MAGIC) {
             self.plain = true;
-            self.end = n as u64;
+            (self.end, self.loaded) = (n as u64, n as u64);
             self.block.extend_from_slice(&self.compressed);
             return Ok(true);
         }
         let size = self.read_member()?;
         self.end += size as u64;
+        self.loaded += size as u64;
         Ok(true)
     }
 
