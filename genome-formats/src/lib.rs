@@ -47,6 +47,10 @@ mod bgzf;
 mod byte_set;
 mod cds;
 mod bigwig;
+//! | [`SamReader`], [`SamWriter`], [`SamHeader`], [`Alignment`] | SAM |
+//! | [`BamReader`], [`BamWriter`], [`BamIndex`], [`MakeIndex`] | BAM, regions through `.bai` and `.csi` |
+//! | [`SeqRecord`], [`Span`], [`Strand`], [`alphabet`] | the record model |
+mod bam;
 mod coord;
 mod dataset;
 mod embl;
@@ -66,6 +70,7 @@ mod location;
 mod output;
 mod record;
 mod region;
+mod sam;
 pub mod sequences;
 mod table;
 mod topology;
@@ -78,6 +83,10 @@ pub use bed::{BedReader, BedRecord, BedView, BedWriter};
 pub use bgzf::{BgzfReader, BgzfWriter, VirtualOffset};
 pub use cds::{Cds, CdsLine, CdsLines, CdsPart, Flank, Protein, TranslExcept};
 pub use bigwig::{BigWigReader, BigWigSignals, Chromosome, Precision, SignalSummary, write_bigwig};
+pub use bam::index::{BamIndex, MakeIndex};
+pub use bam::reader::{BamQuery, BamReader};
+pub use bam::record::{BamTag, BamView};
+pub use bam::writer::BamWriter;
 pub use coord::{Span, Strand};
 pub use dataset::DatasetDir;
 pub use embl::EmblReader;
@@ -101,6 +110,13 @@ pub use location::{Location, LocationPart, Operator};
 pub use output::Output;
 pub use record::SeqRecord;
 pub use region::Region;
+pub use sam::cigar::{CigarKind, CigarOp};
+pub use sam::flags::Flags;
+pub use sam::header::{HeaderKind, HeaderLine, SamHeader, SamReference, SortOrder};
+pub use sam::reader::{SamReader, SamView};
+pub use sam::record::Alignment;
+pub use sam::tags::{SamTag, Tag, TagArray, TagValue, Tags};
+pub use sam::writer::SamWriter;
 pub use sequences::Sequences;
 pub use topology::Topology;
 pub use wig::{
