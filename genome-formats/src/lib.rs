@@ -27,6 +27,7 @@
 //! | [`sequences`], [`Sequences`] | sequences from any format |
 //! | [`FastaReader`], [`write_fasta`] | FASTA |
 //! | [`GenbankReader`], [`GenbankRecord`], [`Feature`], [`Location`] | GenBank with features |
+//! | [`vcf`] | VCF: headers, variants, genotypes |
 //! | [`read_labelled`], [`LabelledFile`], [`Labelled`] | CSV with `sequence,label` |
 //! | [`DatasetDir`], [`LabelSet`] | a folder of train, dev and test files; class names |
 //! | [`Input`], [`Format`], [`Limits`] | where bytes come from, and how many are kept |
@@ -48,6 +49,7 @@ mod location;
 mod record;
 pub mod sequences;
 mod table;
+pub mod vcf;
 mod window;
 
 pub use coord::{Span, Strand};
