@@ -27,7 +27,7 @@
 //! | [`sequences`], [`Sequences`] | sequences from any format |
 //! | [`FastaReader`], [`write_fasta`] | FASTA |
 //! | [`GenbankReader`], [`GenbankRecord`], [`Feature`], [`Location`] | GenBank with features |
-//! | [`vcf`] | VCF: headers, variants, genotypes |
+//! | [`vcf`], [`bcf`] | VCF and BCF: headers, variants, genotypes |
 //! | [`read_labelled`], [`LabelledFile`], [`Labelled`] | CSV with `sequence,label` |
 //! | [`DatasetDir`], [`LabelSet`] | a folder of train, dev and test files; class names |
 //! | [`Input`], [`Format`], [`Limits`] | where bytes come from, and how many are kept |
@@ -35,6 +35,7 @@
 //! | [`Error`], [`ErrorKind`] | what went wrong, and where |
 
 pub mod alphabet;
+pub mod bcf;
 mod coord;
 mod dataset;
 mod error;

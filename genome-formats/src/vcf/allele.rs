@@ -78,7 +78,7 @@ impl fmt::Display for Breakend {
 }
 
 /// Parses one allele of the column ALT. The error is what is wrong with it.
-pub(super) fn parse_allele(text: &[u8]) -> Result<Allele, &'static str> {
+pub(crate) fn parse_allele(text: &[u8]) -> Result<Allele, &'static str> {
     match text {
         b"" => return Err("an ALT allele is empty (a comma too many)"),
         b"*" => return Ok(Allele::Star),

@@ -257,7 +257,8 @@ impl Rules<'_> {
                 Some(c) if c.is_whitespace() => "has a white space",
                 Some('<') => "has an opening angle bracket",
                 Some('>') => "has a closing angle bracket",
-                _ => "is not allowed",
+                _ if self.key == "ALT" => "has a type that is none of the known ones",
+                _ => "has an illegal character, or is reserved",
             };
             let problem = Problem::new("ID", format!("the ID of ##{} {what}", self.key));
             report.broken(problem.expecting(expected).finding(field.raw.as_bytes()))?;
@@ -357,7 +358,7 @@ impl Rules<'_> {
             }
             self.quoted(fields, "Description", report)?;
         }
-        self.id(fields, "a name of letters, digits, _, - and inner dots", |id| self.is_plain_name(id), report)?;
+        self.id(fields, "a name of letters, digits and _.-+/@#", |id| self.is_plain_name(id), report)?;
         Ok(())
     }
 
@@ -378,7 +379,7 @@ impl Rules<'_> {
                 "has a character that is not accepted"
             };
             let problem = Problem::new("pedigree", format!("the value of {} in ##PEDIGREE {what}", field.key));
-            report.broken(problem.expecting("letters, digits, _ and -").finding(field.raw.as_bytes()))?;
+            report.broken(problem.expecting("letters, digits and _.-+/@#").finding(field.raw.as_bytes()))?;
         }
         Ok(())
     }

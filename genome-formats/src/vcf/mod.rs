@@ -47,10 +47,13 @@ mod value;
 mod view;
 mod writer;
 
+pub(crate) use allele::parse_allele;
 pub use allele::{Allele, Breakend, Mate};
 pub use header::{Contig, Described, FieldDefinition, FieldType, MetaLine, Number, VcfHeader, VcfVersion};
 pub use reader::{Checks, VcfOptions, VcfReader};
 pub use record::Variant;
+pub(crate) use reserved::{Place, reserved};
+pub(crate) use value::implied_phase;
 pub use value::{Call, Column, Genotype, Lists, Value, decode_percent};
 pub use view::VariantView;
 pub use writer::VcfWriter;
