@@ -30,6 +30,9 @@
 //! | [`GenbankRecord`], [`Feature`], [`Location`] | their record, with features |
 //! | [`BedReader`], [`BedRecord`], [`BedView`], [`BedWriter`] | BED, 3 to 12 columns and more |
 //! | [`WigReader`], [`BedGraphReader`], [`WigWriter`], [`BedGraphWriter`], [`wig_to_bed`] | values along sequences, as text |
+//! | [`FastaReader`], [`write_fasta`] | FASTA |
+//! | [`GenbankReader`], [`GenbankRecord`], [`Feature`], [`Location`] | GenBank with features |
+//! | [`vcf`], [`bcf`] | VCF and BCF: headers, variants, genotypes |
 //! | [`read_labelled`], [`LabelledFile`], [`Labelled`] | CSV with `sequence,label` |
 //! | [`DatasetDir`], [`LabelSet`] | a folder of train, dev and test files; class names |
 //! | [`FastaReader`], [`write_fasta`] | FASTA |
@@ -51,6 +54,7 @@ mod bigwig;
 //! | [`BamReader`], [`BamWriter`], [`BamIndex`], [`MakeIndex`] | BAM, regions through `.bai` and `.csi` |
 //! | [`SeqRecord`], [`Span`], [`Strand`], [`alphabet`] | the record model |
 mod bam;
+pub mod bcf;
 mod coord;
 mod dataset;
 mod embl;
@@ -75,6 +79,7 @@ pub mod sequences;
 mod table;
 mod topology;
 mod wig;
+pub mod vcf;
 mod window;
 
 #[doc(inline)]
