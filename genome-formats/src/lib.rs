@@ -35,7 +35,7 @@
 
 pub mod alphabet;
 mod coord;
-mod dataset;
+pub mod dataset;
 mod error;
 mod fasta;
 mod genbank;
