@@ -58,6 +58,7 @@ pub mod bcf;
 mod coord;
 mod dataset;
 mod embl;
+pub mod dataset;
 mod error;
 pub mod fasta;
 mod genbank;

@@ -86,7 +86,7 @@ impl DatasetDir {
 }
 
 /// The file of a split, plain before gzip.
-fn find(dir: &Path, split: &str) -> Result<PathBuf> {
+pub(super) fn find(dir: &Path, split: &str) -> Result<PathBuf> {
     let name = |dir: &Path| dir.display().to_string();
     if !dir.is_dir() {
         let problem = if dir.exists() { "this is not a folder" } else { "no such folder" };
