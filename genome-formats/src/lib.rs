@@ -28,37 +28,33 @@
 //! | [`fasta`]: [`FastaReader`], [`FastaWriter`], [`write_fasta`] | FASTA |
 //! | [`GenbankReader`], [`GenbankWriter`], [`EmblReader`] | GenBank and EMBL |
 //! | [`GenbankRecord`], [`Feature`], [`Location`] | their record, with features |
+//! | [`SamReader`], [`SamWriter`], [`SamHeader`], [`Alignment`] | SAM |
+//! | [`BamReader`], [`BamWriter`], [`BamIndex`], [`MakeIndex`] | BAM, regions through `.bai` and `.csi` |
+//! | [`vcf`], [`bcf`] | VCF and BCF: headers, variants, genotypes |
+//! | [`GffReader`], [`GffRecord`], [`GffView`], [`GffWriter`], [`FeatureTree`] | GFF3, GTF and GFF2 |
 //! | [`BedReader`], [`BedRecord`], [`BedView`], [`BedWriter`] | BED, 3 to 12 columns and more |
 //! | [`WigReader`], [`BedGraphReader`], [`WigWriter`], [`BedGraphWriter`], [`wig_to_bed`] | values along sequences, as text |
-//! | [`FastaReader`], [`write_fasta`] | FASTA |
-//! | [`GenbankReader`], [`GenbankRecord`], [`Feature`], [`Location`] | GenBank with features |
-//! | [`vcf`], [`bcf`] | VCF and BCF: headers, variants, genotypes |
-//! | [`read_labelled`], [`LabelledFile`], [`Labelled`] | CSV with `sequence,label` |
-//! | [`DatasetDir`], [`LabelSet`] | a folder of train, dev and test files; class names |
-//! | [`FastaReader`], [`write_fasta`] | FASTA |
-//! | [`GenbankReader`], [`GenbankRecord`], [`Feature`], [`Location`] | GenBank with features |
-//! | [`GffReader`], [`GffRecord`], [`GffView`], [`GffWriter`], [`FeatureTree`] | GFF3, GTF and GFF2 |
 //! | [`BigWigReader`], [`write_bigwig`], [`SignalSummary`] | values along sequences, compressed and indexed |
-//! | [`Input`], [`Format`], [`Limits`] | where bytes come from, and how many are kept |
+//! | [`read_labelled`], [`LabelledFile`], [`Labelled`] | CSV with `sequence,label` |
+//! | [`dataset`]: [`DatasetDir`], [`LabelSet`] | data sets: made from genomes, checked for leaks, read |
+//! | [`Input`], [`Format`], [`Limits`], [`Mode`], [`Forgiven`] | where bytes come from, how many are kept, how strictly they are read |
+//! | [`Output`], [`BgzfReader`], [`BgzfWriter`] | where bytes go |
+//! | [`Region`] | `chr1:1,000-2,000` |
 //! | [`Cds`], [`Protein`], [`Flank`], [`GeneticCode`] | coding sequences, proteins, upstream bases, NCBI's genetic codes |
 //! | [`SeqRecord`], [`Span`], [`Strand`], [`Topology`], [`alphabet`] | the record model |
 //! | [`Error`], [`ErrorKind`] | what went wrong, and where |
 
 pub mod alphabet;
-mod bed;
-mod bgzf;
-mod byte_set;
-mod cds;
-mod bigwig;
-//! | [`SamReader`], [`SamWriter`], [`SamHeader`], [`Alignment`] | SAM |
-//! | [`BamReader`], [`BamWriter`], [`BamIndex`], [`MakeIndex`] | BAM, regions through `.bai` and `.csi` |
-//! | [`SeqRecord`], [`Span`], [`Strand`], [`alphabet`] | the record model |
 mod bam;
 pub mod bcf;
+mod bed;
+mod bgzf;
+mod bigwig;
+mod byte_set;
+mod cds;
 mod coord;
-mod dataset;
-mod embl;
 pub mod dataset;
+mod embl;
 mod error;
 pub mod fasta;
 mod genbank;
@@ -79,21 +75,22 @@ mod sam;
 pub mod sequences;
 mod table;
 mod topology;
-mod wig;
 pub mod vcf;
+mod wig;
 mod window;
 
 #[doc(inline)]
 pub use alphabet::Letters;
-pub use bed::{BedReader, BedRecord, BedView, BedWriter};
-pub use bgzf::{BgzfReader, BgzfWriter, VirtualOffset};
-pub use cds::{Cds, CdsLine, CdsLines, CdsPart, Flank, Protein, TranslExcept};
-pub use bigwig::{BigWigReader, BigWigSignals, Chromosome, Precision, SignalSummary, write_bigwig};
 pub use bam::index::{BamIndex, MakeIndex};
 pub use bam::reader::{BamQuery, BamReader};
 pub use bam::record::{BamTag, BamView};
 pub use bam::writer::BamWriter;
+pub use bed::{BedReader, BedRecord, BedView, BedWriter};
+pub use bgzf::{BgzfReader, BgzfWriter, VirtualOffset};
+pub use bigwig::{BigWigReader, BigWigSignals, Chromosome, Precision, SignalSummary, write_bigwig};
+pub use cds::{Cds, CdsLine, CdsLines, CdsPart, Flank, Protein, TranslExcept};
 pub use coord::{Span, Strand};
+#[doc(inline)]
 pub use dataset::DatasetDir;
 pub use embl::EmblReader;
 pub use error::{Error, ErrorKind, Result};
@@ -101,11 +98,9 @@ pub use error::{Error, ErrorKind, Result};
 pub use fasta::{FastaDefinition, FastaReader, FastaWriter, write_fasta};
 pub use genbank::{Feature, GenbankReader, GenbankRecord, GenbankWriter, LengthUnit, Reference};
 pub use genetic_code::GeneticCode;
-pub use fasta::{FastaReader, Letters, write_fasta};
-pub use genbank::{Feature, GenbankReader, GenbankRecord};
 pub use gff::{
-    CodingPart, CodingSequence, FastaTail, FeatureTree, GffAttributes, GffDialect, GffReader, GffRecord, GffStrand, GffView,
-    GffWriter, TreeFeature,
+    CodingPart, CodingSequence, FastaTail, FeatureTree, GffAttributes, GffDialect, GffReader, GffRecord, GffStrand,
+    GffView, GffWriter, TreeFeature,
 };
 pub use guard::{Forgiven, Mode};
 pub use index::gzi::Gzi;
