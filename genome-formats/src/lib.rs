@@ -40,7 +40,7 @@ mod coord;
 mod dataset;
 mod error;
 pub mod fasta;
-
+pub mod fastq;
 mod genbank;
 mod guard;
 mod input;
@@ -61,6 +61,7 @@ pub use alphabet::Letters;
 #[doc(inline)]
 pub use fasta::{FastaDefinition, FastaReader, FastaWriter, write_fasta};
 #[doc(inline)]
+pub use fastq::{FastqReader, FastqRecord, FastqView, FastqWriter, QualityEncoding, QualityRange};
 pub use genbank::{Feature, GenbankReader, GenbankRecord};
 pub use guard::{Forgiven, Mode};
 pub use input::{Format, Input, Limits};
