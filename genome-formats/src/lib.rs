@@ -57,6 +57,7 @@ pub mod dataset;
 mod embl;
 mod error;
 pub mod fasta;
+pub mod fastq;
 mod genbank;
 mod genetic_code;
 mod gff;
@@ -102,6 +103,9 @@ pub use gff::{
     CodingPart, CodingSequence, FastaTail, FeatureTree, GffAttributes, GffDialect, GffReader, GffRecord, GffStrand,
     GffView, GffWriter, TreeFeature,
 };
+#[doc(inline)]
+pub use fastq::{FastqReader, FastqRecord, FastqView, FastqWriter, QualityEncoding, QualityRange};
+pub use genbank::{Feature, GenbankReader, GenbankRecord};
 pub use guard::{Forgiven, Mode};
 pub use index::gzi::Gzi;
 pub use input::{Compression, Format, Input, InputOptions, Limits};

@@ -106,11 +106,18 @@ impl<R: Read> LineReader<R> {
 
     /// The bytes behind the current line that are in memory; read first if there are none. Empty at the end of the input.
     /// A parser that does not need lines takes them with [`LineReader::skip`].
+    #[inline]
     pub(crate) fn ahead(&mut self) -> Result<&[u8]> {
         if self.length == self.window.bytes().len() {
             self.fill()?;
         }
         Ok(&self.window.bytes()[self.length..])
+    }
+
+    /// What [`LineReader::ahead`] showed, without reading.
+    #[inline]
+    pub(crate) fn behind(&self) -> &[u8] {
+        &self.window.bytes()[self.length..]
     }
 
     /// Reads more behind what [`LineReader::ahead`] shows; `false` at the end of the input.
@@ -126,6 +133,7 @@ impl<R: Read> LineReader<R> {
 
     /// Consumes the current line and `bytes` of what [`LineReader::ahead`] shows, in which `lines` lines end. There is no
     /// current line then.
+    #[inline]
     pub(crate) fn skip(&mut self, bytes: usize, lines: u64) {
         self.window.consume(self.length + bytes);
         self.length = 0;
@@ -146,7 +154,7 @@ impl<R: Read> LineReader<R> {
         kind: ErrorKind,
         problem: impl Into<Cow<'static, str>>,
     ) -> Error {
-        let ahead = &self.window.bytes()[self.length..];
+        let ahead = self.behind();
         let (before, behind) = ahead.split_at(at.min(ahead.len()));
         let from = memchr::memrchr(b'\n', before).map_or(0, |i| i + 1);
         let to = memchr::memchr(b'\n', behind).map_or(ahead.len(), |i| at + i);

@@ -22,11 +22,13 @@ impl<R: Read> Window<R> {
     }
 
     /// What was read and not consumed.
+    #[inline]
     pub(crate) fn bytes(&self) -> &[u8] {
         &self.buffer[self.start..self.end]
     }
 
     /// Byte of the stream at which [`Window::bytes`] starts.
+    #[inline]
     pub(crate) fn position(&self) -> u64 {
         self.position
     }
@@ -36,6 +38,7 @@ impl<R: Read> Window<R> {
     /// # Panics
     ///
     /// When there are fewer.
+    #[inline]
     pub(crate) fn consume(&mut self, n: usize) {
         assert!(n <= self.end - self.start, "a parser consumes what it was shown");
         self.start += n;
