@@ -26,6 +26,7 @@
 //! |---|---|
 //! | [`sequences`], [`Sequences`] | sequences from any format |
 //! | [`fasta`]: [`FastaReader`], [`FastaWriter`], [`write_fasta`] | FASTA |
+//! | [`fastq`]: [`FastqReader`], [`FastqView`], [`FastqRecord`], [`FastqWriter`], [`QualityEncoding`] | FASTQ in three quality encodings |
 //! | [`GenbankReader`], [`GenbankWriter`], [`EmblReader`] | GenBank and EMBL |
 //! | [`GenbankRecord`], [`Feature`], [`Location`] | their record, with features |
 //! | [`SamReader`], [`SamWriter`], [`SamHeader`], [`Alignment`] | SAM |
@@ -97,15 +98,14 @@ pub use embl::EmblReader;
 pub use error::{Error, ErrorKind, Result};
 #[doc(inline)]
 pub use fasta::{FastaDefinition, FastaReader, FastaWriter, write_fasta};
+#[doc(inline)]
+pub use fastq::{FastqReader, FastqRecord, FastqView, FastqWriter, QualityEncoding};
 pub use genbank::{Feature, GenbankReader, GenbankRecord, GenbankWriter, LengthUnit, Reference};
 pub use genetic_code::GeneticCode;
 pub use gff::{
     CodingPart, CodingSequence, FastaTail, FeatureTree, GffAttributes, GffDialect, GffReader, GffRecord, GffStrand,
     GffView, GffWriter, TreeFeature,
 };
-#[doc(inline)]
-pub use fastq::{FastqReader, FastqRecord, FastqView, FastqWriter, QualityEncoding, QualityRange};
-pub use genbank::{Feature, GenbankReader, GenbankRecord};
 pub use guard::{Forgiven, Mode};
 pub use index::gzi::Gzi;
 pub use input::{Compression, Format, Input, InputOptions, Limits};
