@@ -24,6 +24,8 @@
 //!
 //! | item | what |
 //! |---|---|
+//! | [`open`], [`Records`], [`Record`] | records of any format |
+//! | [`convert`], [`targets`] | one format written as another |
 //! | [`sequences`], [`Sequences`] | sequences from any format |
 //! | [`fasta`]: [`FastaReader`], [`FastaWriter`], [`write_fasta`] | FASTA |
 //! | [`fastq`]: [`FastqReader`], [`FastqView`], [`FastqRecord`], [`FastqWriter`], [`QualityEncoding`] | FASTQ in three quality encodings |
@@ -41,11 +43,13 @@
 //! | [`Input`], [`Format`], [`Limits`], [`Mode`], [`Forgiven`] | where bytes come from, how many are kept, how strictly they are read |
 //! | [`Output`], [`BgzfReader`], [`BgzfWriter`] | where bytes go |
 //! | [`Region`] | `chr1:1,000-2,000` |
+//! | [`annotation`] | features in one shape, from GenBank, EMBL, GFF3 and GTF |
 //! | [`Cds`], [`Protein`], [`Flank`], [`GeneticCode`] | coding sequences, proteins, upstream bases, NCBI's genetic codes |
 //! | [`SeqRecord`], [`Span`], [`Strand`], [`Topology`], [`alphabet`] | the record model |
 //! | [`Error`], [`ErrorKind`] | what went wrong, and where |
 
 pub mod alphabet;
+pub mod annotation;
 mod bam;
 pub mod bcf;
 mod bed;
@@ -53,6 +57,7 @@ mod bgzf;
 mod bigwig;
 mod byte_set;
 mod cds;
+mod convert;
 mod coord;
 pub mod dataset;
 mod embl;
@@ -72,6 +77,7 @@ mod lines;
 mod location;
 mod output;
 mod record;
+mod records;
 mod region;
 mod sam;
 pub mod sequences;
@@ -91,6 +97,7 @@ pub use bed::{BedReader, BedRecord, BedView, BedWriter};
 pub use bgzf::{BgzfReader, BgzfWriter, VirtualOffset};
 pub use bigwig::{BigWigReader, BigWigSignals, Chromosome, Precision, SignalSummary, write_bigwig};
 pub use cds::{Cds, CdsLine, CdsLines, CdsPart, Flank, Protein, TranslExcept};
+pub use convert::{ConvertOptions, Converted, convert, targets};
 pub use coord::{Span, Strand};
 #[doc(inline)]
 pub use dataset::DatasetDir;
@@ -114,6 +121,7 @@ pub use labels::LabelSet;
 pub use location::{Location, LocationPart, Operator};
 pub use output::Output;
 pub use record::SeqRecord;
+pub use records::{ReadOptions, Record, Records, open};
 pub use region::Region;
 pub use sam::cigar::{CigarKind, CigarOp};
 pub use sam::flags::Flags;
