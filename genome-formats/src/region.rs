@@ -155,12 +155,17 @@ fn parse_span(region: &str, text: &str) -> Result<Span> {
 }
 
 fn ambiguous(text: &str) -> Error {
-    Error::new(ErrorKind::Syntax, "region", "a name and a region at once: write the name in braces, {name} or {name}:1-9")
-        .finding(quote(text.as_bytes()))
+    Error::new(
+        ErrorKind::Syntax,
+        "region",
+        "a name and a region at once: write the name in braces, {name} or {name}:1-9",
+    )
+    .finding(quote(text.as_bytes()))
 }
 
 fn unknown(text: &str, name: &str) -> Error {
-    let error = Error::new(ErrorKind::Coordinate, "region", "no sequence has this name").finding(quote(name.as_bytes()));
+    let error =
+        Error::new(ErrorKind::Coordinate, "region", "no sequence has this name").finding(quote(name.as_bytes()));
     if text == name { error } else { error.with_snippet(text.as_bytes()) }
 }
 
@@ -175,7 +180,8 @@ mod tests {
 
     #[test]
     fn regions_without_names() {
-        let check = |text: &str, name: &str, span| assert_eq!(text.parse::<Region>().unwrap(), region(name, span), "{text}");
+        let check =
+            |text: &str, name: &str, span| assert_eq!(text.parse::<Region>().unwrap(), region(name, span), "{text}");
         check("chr1", "chr1", None);
         check("chr1:1-1", "chr1", Some((0, 1)));
         check("chr1:1,000-2,000", "chr1", Some((999, 2000)));

@@ -7,6 +7,7 @@ use std::io::{self, BufRead, Read, Write};
 
 use crate::bgzf::{BgzfReader, VirtualOffset};
 use crate::error::{Cause, ErrorKind};
+use crate::guard::Mode;
 
 /// Where the blocks of a BGZF file start.
 ///
@@ -41,7 +42,11 @@ impl Gzi {
     ///
     /// The file cannot be read, or is no sound BGZF file.
     pub fn build(file: impl BufRead) -> io::Result<Self> {
-        let mut reader = BgzfReader::new(file);
+        Self::build_with(file, Mode::Strict)
+    }
+
+    pub(crate) fn build_with(file: impl BufRead, mode: Mode) -> io::Result<Self> {
+        let mut reader = BgzfReader::new(file).with_mode(mode);
         let mut index = Self::default();
         let mut plain = 0;
         loop {
@@ -69,7 +74,10 @@ impl Gzi {
         let length = count.checked_mul(16).ok_or_else(|| broken("the .gzi index declares more blocks than can be"))?;
         file.by_ref().take(length.saturating_add(1)).read_to_end(&mut bytes)?;
         if bytes.len() as u64 != length {
-            return Err(broken(&format!("the .gzi index declares {count} blocks and holds {} bytes of them", bytes.len())));
+            return Err(broken(&format!(
+                "the .gzi index declares {count} blocks and holds {} bytes of them",
+                bytes.len()
+            )));
         }
         let mut index = Self::default();
         let mut last = (0, 0);
@@ -122,7 +130,10 @@ mod tests {
         check(&u64::MAX.to_le_bytes(), "the .gzi index declares more blocks than can be");
         check(&(1u64 << 40).to_le_bytes(), "the .gzi index declares 1099511627776 blocks and holds 0 bytes of them");
         check(&pair(0, 1), "the .gzi index declares 0 blocks and holds 1 bytes of them");
-        check(&[&2u64.to_le_bytes()[..], &pair(5, 9), &pair(5, 10)].concat(), "the blocks of the .gzi index are not in order");
+        check(
+            &[&2u64.to_le_bytes()[..], &pair(5, 9), &pair(5, 10)].concat(),
+            "the blocks of the .gzi index are not in order",
+        );
     }
 
     #[test]

@@ -134,7 +134,8 @@ impl<R: BufRead> Decompressed<R> {
         }
         if error.kind() == io::ErrorKind::OutOfMemory {
             let most = self.limits.max_window;
-            let problem = format!("the {compression} data asks for a dictionary of more than {most} bytes (Limits::max_window)");
+            let problem =
+                format!("the {compression} data asks for a dictionary of more than {most} bytes (Limits::max_window)");
             return Err(Cause::io(ErrorKind::Limit, problem));
         }
         // A decoder that asked for more than the file has, and failed: whatever it says, the file is cut.

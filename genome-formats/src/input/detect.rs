@@ -136,7 +136,7 @@ pub enum Compression {
 
 impl Compression {
     /// The compression of a file that starts with `head`.
-    pub(super) fn detect(head: &[u8]) -> Self {
+    pub(crate) fn detect(head: &[u8]) -> Self {
         if head.starts_with(&[0x1f, 0x8b]) {
             return if crate::bgzf::is_bgzf(head) { Self::Bgzf } else { Self::Gzip };
         }
@@ -228,7 +228,8 @@ struct Hints {
 }
 
 fn text_format(head: &[u8], whole: bool, named: Option<Format>) -> Option<Format> {
-    let mut lines: Vec<&[u8]> = head.split(|&b| b == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line)).collect();
+    let mut lines: Vec<&[u8]> =
+        head.split(|&b| b == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line)).collect();
     if !whole && lines.len() > 1 {
         lines.pop(); // it goes on behind what we see
     }
@@ -255,7 +256,11 @@ fn text_format(head: &[u8], whole: bool, named: Option<Format>) -> Option<Format
             return Some(Format::Fasta);
         }
         if line.starts_with(b"@") {
-            return Some(if is_sam_header(line, lines.get(i + 1..).unwrap_or_default()) { Format::Sam } else { Format::Fastq });
+            return Some(if is_sam_header(line, lines.get(i + 1..).unwrap_or_default()) {
+                Format::Sam
+            } else {
+                Format::Fastq
+            });
         }
         if starts_word(line, b"LOCUS") {
             return Some(Format::Genbank);
@@ -367,11 +372,8 @@ fn data_row(line: &[u8], hints: &Hints) -> Option<Format> {
     if is_vcf_row(&tabs) {
         return Some(Format::Vcf);
     }
-    let words: Vec<&[u8]> = if tabs.len() >= 3 {
-        tabs
-    } else {
-        line.split(u8::is_ascii_whitespace).filter(|w| !w.is_empty()).collect()
-    };
+    let words: Vec<&[u8]> =
+        if tabs.len() >= 3 { tabs } else { line.split(u8::is_ascii_whitespace).filter(|w| !w.is_empty()).collect() };
     let [_, start, end, rest @ ..] = &words[..] else { return None };
     let (start, end) = (number(start)?, number(end)?);
     if start > end {
@@ -451,7 +453,9 @@ fn is_vcf_row(columns: &[&[u8]]) -> bool {
     columns.len() >= 8
         && number(position).is_some()
         && bases(reference)
-        && (*alternate == b"." || alternate.starts_with(b"<") || bases(alternate.split(|&b| b == b',').next().unwrap_or_default()))
+        && (*alternate == b"."
+            || alternate.starts_with(b"<")
+            || bases(alternate.split(|&b| b == b',').next().unwrap_or_default()))
         && (*quality == b"." || is_float(quality))
 }
 
