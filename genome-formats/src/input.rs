@@ -23,6 +23,8 @@ const BOM: &[u8] = b"\xef\xbb\xbf";
 pub enum Format {
     /// `>name` lines and sequence lines.
     Fasta,
+    /// Records of an `@name` line, sequence, `+` and quality.
+    Fastq,
     /// GenBank flat file, records from `LOCUS` to `//`.
     Genbank,
     /// Comma-separated table whose header has a column `sequence`.
@@ -33,6 +35,7 @@ impl fmt::Display for Format {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Fasta => "FASTA",
+            Self::Fastq => "FASTQ",
             Self::Genbank => "GenBank",
             Self::Csv => "CSV",
         })
@@ -217,7 +220,7 @@ impl Input {
         }
         let line = text.split(|&b| b == b'\n').next().unwrap_or_default().trim_ascii_end();
         Err(Error::new(ErrorKind::Syntax, &self.name, "unknown format")
-            .expecting("FASTA (>), GenBank (LOCUS) or a CSV header with the column sequence")
+            .expecting("FASTA (>), FASTQ (@ and +), GenBank (LOCUS) or a CSV header with the column sequence")
             .finding(quote(line))
             .with_snippet(line))
     }
@@ -319,6 +322,9 @@ fn format_by_content(text: &[u8]) -> Option<Format> {
         return Some(Format::Fasta);
     }
     let mut lines = text.split(|&b| b == b'\n');
+    if text.starts_with(b"@") && lines.clone().skip(2).any(|line| line.starts_with(b"+")) {
+        return Some(Format::Fastq);
+    }
     let header = lines.next().unwrap_or_default();
     if starts_locus(header) {
         return Some(Format::Genbank);
@@ -340,6 +346,7 @@ fn format_by_name(name: &str) -> Option<Format> {
     let name = [".gz", ".bgz"].iter().find_map(|end| name.strip_suffix(end)).unwrap_or(&name);
     match Path::new(name).extension()?.to_str()? {
         "fa" | "fasta" | "fna" | "ffn" | "faa" | "frn" | "fas" => Some(Format::Fasta),
+        "fq" | "fastq" => Some(Format::Fastq),
         "gb" | "gbk" | "gbff" | "genbank" => Some(Format::Genbank),
         "csv" => Some(Format::Csv),
         _ => None,
