@@ -6,40 +6,45 @@
 /// A set of ASCII bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ByteSet {
-    /// For each low half of a byte, a bit for each high half with which the byte is a member.
-    low: [u8; 16],
+    /// For each low half of a byte, a bit for each high half with which the byte is a member. Twice, as a vector has it.
+    low: [u8; 32],
 }
 
 impl ByteSet {
     /// The set of these bytes; all are ASCII.
     pub(crate) const fn new(members: &[u8]) -> Self {
-        let mut low = [0; 16];
+        let mut set = Self { low: [0; 32] };
         let mut i = 0;
         while i < members.len() {
-            assert!(members[i] < 0x80, "only ASCII bytes");
-            low[(members[i] & 15) as usize] |= 1 << (members[i] >> 4);
+            set.insert(members[i]);
             i += 1;
         }
-        Self { low }
+        set
     }
 
     /// The set of all bytes from `first` to `last`, both included; all are ASCII.
     pub(crate) const fn range(first: u8, last: u8) -> Self {
-        assert!(last < 0x80, "only ASCII bytes");
-        let mut low = [0; 16];
+        let mut set = Self { low: [0; 32] };
         let mut byte = first;
         while byte <= last {
-            low[(byte & 15) as usize] |= 1 << (byte >> 4);
+            set.insert(byte);
             byte += 1;
         }
-        Self { low }
+        set
+    }
+
+    const fn insert(&mut self, byte: u8) {
+        assert!(byte < 0x80, "only ASCII bytes");
+        let (half, row) = ((byte & 15) as usize, byte >> 4);
+        self.low[half] |= 1 << row;
+        self.low[half + 16] |= 1 << row;
     }
 
     /// This set and those bytes.
     pub(crate) const fn with(mut self, members: &[u8]) -> Self {
         let more = Self::new(members);
         let mut i = 0;
-        while i < 16 {
+        while i < 32 {
             self.low[i] |= more.low[i];
             i += 1;
         }
@@ -50,7 +55,7 @@ impl ByteSet {
     pub(crate) const fn without(mut self, members: &[u8]) -> Self {
         let less = Self::new(members);
         let mut i = 0;
-        while i < 16 {
+        while i < 32 {
             self.low[i] &= !less.low[i];
             i += 1;
         }
@@ -113,8 +118,9 @@ impl ByteSet {
 #[cfg(target_arch = "x86_64")]
 mod avx2 {
     use std::arch::x86_64::{
-        __m256i, _mm256_and_si256, _mm256_cmpeq_epi8, _mm256_movemask_epi8, _mm256_set1_epi8, _mm256_set_epi64x,
-        _mm256_setzero_si256, _mm256_shuffle_epi8, _mm256_srli_epi16,
+        __m256i, _mm256_add_epi8, _mm256_add_epi64, _mm256_and_si256, _mm256_cmpeq_epi8, _mm256_extract_epi64,
+        _mm256_loadu_si256, _mm256_min_epu8, _mm256_movemask_epi8, _mm256_sad_epu8, _mm256_set1_epi8, _mm256_set_epi64x,
+        _mm256_setzero_si256, _mm256_shuffle_epi8, _mm256_srli_epi16, _mm256_sub_epi8,
     };
 
     use super::ByteSet;
@@ -124,81 +130,114 @@ mod avx2 {
     /// `None` where the processor has no AVX2.
     #[inline]
     pub(super) fn prefix<const LINES: bool>(set: &ByteSet, bytes: &[u8]) -> Option<(usize, usize)> {
-        if !is_x86_feature_detected!("avx2") || !is_x86_feature_detected!("popcnt") {
+        if !is_x86_feature_detected!("avx2") {
             return None;
         }
-        // SAFETY: the processor has the features that the function is compiled for, as asked in the line above.
+        // SAFETY: the processor has the feature that the function is compiled for, as asked in the line above.
         #[expect(unsafe_code, reason = "calls a safe function that is compiled for AVX2, behind the check that there is AVX2")]
         Some(unsafe { prefix_avx2::<LINES>(set, bytes) })
     }
 
     /// `bytes` has at least one vector.
-    #[target_feature(enable = "avx2,popcnt")]
+    #[target_feature(enable = "avx2")]
     fn prefix_avx2<const LINES: bool>(set: &ByteSet, bytes: &[u8]) -> (usize, usize) {
-        let low = _mm256_set_epi64x(half(&set.low, 8), half(&set.low, 0), half(&set.low, 8), half(&set.low, 0));
-        let (mut start, mut lines) = (0, 0);
+        let low = load(&set.low);
+        let zero = _mm256_setzero_si256();
+        let (mut start, mut feeds) = (0, zero);
+        // Two vectors with one test, as long as all are members.
         let (pairs, _) = bytes.as_chunks::<{ 2 * VECTOR }>();
         for pair in pairs {
-            let (first, _) = pair.split_first_chunk::<VECTOR>().expect("a pair has two vectors");
-            let (_, second) = pair.split_last_chunk::<VECTOR>().expect("a pair has two vectors");
-            let (first, second) = (load(first), load(second));
-            let outside = u64::from(outside(low, first)) | u64::from(outside(low, second)) << VECTOR;
-            let feeds = if LINES { u64::from(feeds(first)) | u64::from(feeds(second)) << VECTOR } else { 0 };
-            if outside != 0 {
+            let [a, b] = pair.as_chunks::<VECTOR>().0 else { unreachable!("a pair has two vectors") };
+            let (a, b) = (load(a), load(b));
+            let (in_a, in_b) = (members(low, a), members(low, b));
+            if zeros(_mm256_min_epu8(in_a, in_b)) != 0 {
+                let outside = u64::from(zeros(in_a)) | u64::from(zeros(in_b)) << VECTOR;
                 let at = outside.trailing_zeros();
-                let before = feeds & ((1 << at) - 1);
-                return (start + at as usize, lines + before.count_ones() as usize);
+                if !LINES {
+                    return (start + at as usize, 0);
+                }
+                let line_feeds = u64::from(bits(line_feeds(a))) | u64::from(bits(line_feeds(b))) << VECTOR;
+                let before = line_feeds & ((1 << at) - 1);
+                return (start + at as usize, sum(feeds) + before.count_ones() as usize);
             }
-            lines += feeds.count_ones() as usize;
+            if LINES {
+                let found = _mm256_sub_epi8(zero, _mm256_add_epi8(line_feeds(a), line_feeds(b)));
+                feeds = _mm256_add_epi64(feeds, _mm256_sad_epu8(found, zero));
+            }
             start += 2 * VECTOR;
         }
-        // At most two more vectors; the last one ends with the text and may overlap what was seen.
+        let mut lines = if LINES { sum(feeds) } else { 0 };
+        // One by one: the last vector ends with the text and may overlap what was seen.
         while start < bytes.len() {
             let from = start.min(bytes.len() - VECTOR);
             let vector = load(bytes[from..].first_chunk().expect("a vector fits"));
-            let seen = start - from;
-            let outside = outside(low, vector);
-            let feeds = if LINES { feeds(vector) >> seen << seen } else { 0 };
+            let outside = zeros(members(low, vector));
+            let feeds = if LINES { bits(line_feeds(vector)) } else { 0 };
+            let new = feeds >> (start - from) << (start - from);
             if outside != 0 {
                 let at = outside.trailing_zeros();
-                let before = feeds & ((1 << at) - 1);
+                let before = new & ((1 << at) - 1);
                 return (from + at as usize, lines + before.count_ones() as usize);
             }
-            lines += feeds.count_ones() as usize;
+            lines += new.count_ones() as usize;
             start = from + VECTOR;
         }
         (start, lines)
     }
 
-    /// A bit for each byte that is no member.
+    /// Not 0 for each byte that is a member.
     #[inline]
     #[target_feature(enable = "avx2")]
-    fn outside(low: __m256i, bytes: __m256i) -> u32 {
+    fn members(low: __m256i, bytes: __m256i) -> __m256i {
         // The bit of each row 0 to 7; bytes from 0x80 on are in none. A shuffle gives 0 for them too.
         const ROWS: i64 = i64::from_le_bytes([1, 2, 4, 8, 16, 32, 64, 128]);
         let rows = _mm256_set_epi64x(0, ROWS, 0, ROWS);
         let high_half = _mm256_and_si256(_mm256_srli_epi16::<4>(bytes), _mm256_set1_epi8(15));
-        let member = _mm256_and_si256(_mm256_shuffle_epi8(low, bytes), _mm256_shuffle_epi8(rows, high_half));
-        _mm256_movemask_epi8(_mm256_cmpeq_epi8(member, _mm256_setzero_si256())).cast_unsigned()
+        _mm256_and_si256(_mm256_shuffle_epi8(low, bytes), _mm256_shuffle_epi8(rows, high_half))
     }
 
-    /// A bit for each line feed.
+    /// A bit for each byte that is 0.
     #[inline]
     #[target_feature(enable = "avx2")]
-    fn feeds(bytes: __m256i) -> u32 {
-        _mm256_movemask_epi8(_mm256_cmpeq_epi8(bytes, _mm256_set1_epi8(b'\n'.cast_signed()))).cast_unsigned()
+    fn zeros(bytes: __m256i) -> u32 {
+        bits(_mm256_cmpeq_epi8(bytes, _mm256_setzero_si256()))
     }
 
-    /// Compiles to one load.
+    /// The highest bit of each byte.
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    fn bits(bytes: __m256i) -> u32 {
+        _mm256_movemask_epi8(bytes).cast_unsigned()
+    }
+
+    /// -1 for each line feed.
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    fn line_feeds(bytes: __m256i) -> __m256i {
+        _mm256_cmpeq_epi8(bytes, _mm256_set1_epi8(b'\n'.cast_signed()))
+    }
+
+    /// The sum of four numbers.
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    fn sum(numbers: __m256i) -> usize {
+        let numbers = [
+            _mm256_extract_epi64::<0>(numbers),
+            _mm256_extract_epi64::<1>(numbers),
+            _mm256_extract_epi64::<2>(numbers),
+            _mm256_extract_epi64::<3>(numbers),
+        ];
+        numbers.into_iter().sum::<i64>() as usize // a few thousand
+    }
+
     #[inline]
     #[target_feature(enable = "avx2")]
     fn load(bytes: &[u8; VECTOR]) -> __m256i {
-        _mm256_set_epi64x(half(bytes, 24), half(bytes, 16), half(bytes, 8), half(bytes, 0))
-    }
-
-    #[inline(always)]
-    fn half<const N: usize>(bytes: &[u8; N], at: usize) -> i64 {
-        i64::from_le_bytes(*bytes[at..].first_chunk().expect("eight bytes"))
+        // SAFETY: 32 bytes are read through a reference to 32 bytes, and this load asks for no alignment.
+        #[expect(unsafe_code, reason = "put together from safe parts, a vector costs four instructions more")]
+        unsafe {
+            _mm256_loadu_si256(bytes.as_ptr().cast())
+        }
     }
 }
 

@@ -2,15 +2,18 @@
 
 use std::path::Path;
 
+use crate::alphabet::Letters;
 use crate::error::{ErrorKind, Result, quote};
-use crate::fasta::{FastaReader, Letters};
+use crate::fasta::FastaReader;
+use crate::fastq::FastqReader;
 use crate::genbank::GenbankReader;
 use crate::input::{Format, Input, Limits};
 use crate::record::SeqRecord;
 use crate::table::Table;
 
-/// Opens a file of sequences, whatever its format: FASTA, GenBank, or CSV with a column `sequence`; plain or gzip; `-` is
-/// standard input. Letters are IUPAC nucleotides.
+/// Opens a file of sequences, whatever its format: FASTA, FASTQ, GenBank, or CSV with a column `sequence`; plain or gzip;
+/// `-` is standard input. Letters are IUPAC nucleotides. Qualities of FASTQ are checked as Sanger's, which have every byte
+/// that the other encodings have, and left out.
 ///
 /// A CSV row is named by its column `id`, or `row_1`, `row_2`, ... Other columns are not read.
 ///
@@ -45,6 +48,7 @@ pub struct Sequences {
 #[derive(Debug)]
 enum Inner {
     Fasta(Box<FastaReader<Input>>),
+    Fastq(Box<FastqReader<Input>>),
     Genbank(Box<GenbankReader<Input>>),
     Csv(Box<Rows>),
 }
@@ -73,6 +77,10 @@ impl Sequences {
                 let reader = FastaReader::from_input(input).with_letters(letters).with_limits(limits);
                 Inner::Fasta(Box::new(reader))
             }
+            Format::Fastq => {
+                let reader = FastqReader::from_input(input).with_letters(letters).with_limits(limits);
+                Inner::Fastq(Box::new(reader))
+            }
             Format::Genbank => {
                 let reader = GenbankReader::from_input(input).with_letters(letters).with_limits(limits);
                 Inner::Genbank(Box::new(reader))
@@ -100,6 +108,7 @@ impl Sequences {
     fn read(&mut self) -> Result<Option<SeqRecord>> {
         let record = match &mut self.inner {
             Inner::Fasta(reader) => reader.next().transpose()?,
+            Inner::Fastq(reader) => reader.next().transpose()?.map(SeqRecord::from),
             Inner::Genbank(reader) => reader.next().transpose()?.map(SeqRecord::from),
             Inner::Csv(rows) => rows.read()?,
         };
@@ -186,6 +195,7 @@ mod tests {
             assert_eq!(sequences("x", text).unwrap(), [SeqRecord::new(name, b"acgt")]);
         };
         check(b">a\nacgt\n", "a");
+        check(b"@a\nacgt\n+\nIIII\n", "a");
         check(b"LOCUS a 4 bp DNA\nORIGIN\n 1 acgt\n//\n", "a");
         check(b"sequence\nacgt\n", "row_1");
         check(b"sequence,label\nacgt,1\n", "row_1");
@@ -196,6 +206,7 @@ mod tests {
     fn errors() {
         assert_eq!(error("x.fa", b""), "x.fa: the file is empty");
         assert_eq!(error("x.fa", b">a\n>b\nA\n"), "x.fa: no letters in record \"a\"");
+        assert_eq!(error("x.fq", b"@a\n\n+\n\n"), "x.fq: no letters in record \"a\"");
         assert_eq!(error("x.gb", b"LOCUS a 4 bp DNA\n//\n"), "x.gb: no letters in record \"a\"");
         assert_eq!(error("x.csv", b"sequence\n"), "x.csv:1: byte 0: the file has a header but no rows");
         assert_eq!(
@@ -214,8 +225,8 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_bytes_never_panic(text in proptest::collection::vec(any::<u8>(), 0..200), start in 0usize..6) {
-            let starts: [&[u8]; 6] = [b"", b">", b"LOCUS a 4 bp\n", b"sequence\n", b"id,sequence\n", b"\x1f\x8b\x08\0"];
+        fn any_bytes_never_panic(text in proptest::collection::vec(any::<u8>(), 0..200), start in 0usize..7) {
+            let starts: [&[u8]; 7] = [b"", b">", b"@a\nA\n+\nI\n@", b"LOCUS a 4 bp\n", b"sequence\n", b"id,sequence\n", b"\x1f\x8b\x08\0"];
             for name in ["x", "x.fa", "x.gb", "x.csv"] {
                 let Ok(input) = Input::from_bytes(name, [starts[start], &text].concat()) else { continue };
                 let Ok(mut reader) = Sequences::from_input(input, Letters::Iupac, Limits::default()) else { continue };

@@ -15,6 +15,10 @@ use crate::lines::LineReader;
 /// A record with more bytes than this is read line by line, so that the buffer need not hold it whole.
 const LARGE: usize = 1024 * 1024;
 
+/// What the fast path takes for a name, and for a title: whatever is not ASCII goes the slow way.
+const NAME: ByteSet = ByteSet::range(b'!', b'~');
+const TITLE: ByteSet = NAME.with(b" \t");
+
 /// Reads FASTQ records one by one. After an error it gives nothing more.
 ///
 /// Every rule of the format is checked: the marks `@` and `+`, the same title behind both, letters, lengths, the range of
@@ -43,10 +47,16 @@ pub struct FastqReader<R> {
     guard: Guard,
     /// Bytes and lines of the record that was shown in place, behind the current line.
     shown: (usize, u64),
-    /// Letters of the last record that was shown in place: the next one probably has as many.
-    length: usize,
+    /// Lengths of the last record that was shown in place.
+    guess: Lengths,
     /// The record, where it could not be shown in place.
     kept: Kept,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Lengths {
+    title: usize,
+    seq: usize,
 }
 
 #[derive(Debug, Default)]
@@ -134,7 +144,7 @@ impl<R: Read> FastqReader<R> {
             encoding: QualityEncoding::default(),
             guard: Guard::default(),
             shown: (0, 0),
-            length: 0,
+            guess: Lengths::default(),
             kept: Kept::default(),
         }
     }
@@ -189,14 +199,13 @@ impl<R: Read> FastqReader<R> {
             let (bytes, lines) = std::mem::take(&mut self.shown);
             self.lines.skip(bytes, lines);
         }
-        let limits = self.guard.limits;
-        let most = usize::try_from(limits.max_line.min(limits.max_record)).unwrap_or(usize::MAX);
+        let most = self.guard.limits.max_line.min(self.guard.limits.max_record);
         let (letters, scores) = (self.letters.plain_set(), self.encoding.set());
         loop {
             let ahead = self.lines.ahead()?;
-            match glance(ahead, &mut self.length, letters, scores) {
+            match glance(ahead, &mut self.guess, letters, scores) {
                 // The longest line is shorter than the record, so one comparison says that both limits hold.
-                Glance::Record(found, bytes) if bytes <= most => {
+                Glance::Record(found, bytes) if bytes as u64 <= most => {
                     self.shown = (bytes, 4);
                     return Ok(Some(found));
                 }
@@ -447,23 +456,26 @@ fn name_end(title: &[u8]) -> usize {
     memchr::memchr2(b' ', b'\t', title).unwrap_or(title.len())
 }
 
-/// Looks for a record of four lines at the start of `text`. The sequence is first looked for with the length of the one
-/// before: then its end is known, and the check of its letters says too that no line ends inside.
+/// Looks for a record of four lines at the start of `text`, which probably has the lengths of the one before.
+///
+/// A length that is guessed and then checked lets the processor work on the next line before it has found the end of this
+/// one; the check of a line's bytes says too that no line ends inside. A wrong guess costs little.
 #[inline]
-fn glance(text: &[u8], length: &mut usize, letters: &ByteSet, scores: &ByteSet) -> Glance {
-    if text.first() != Some(&b'@') {
+fn glance(text: &[u8], guess: &mut Lengths, letters: &ByteSet, scores: &ByteSet) -> Glance {
+    let Some((b'@', line)) = text.split_first() else {
         return if text.is_empty() { Glance::Incomplete } else { Glance::Odd };
+    };
+    if !has_line_of(line, guess.title, &TITLE) {
+        guess.title = TITLE.prefix(line);
     }
-    let Some(feed) = memchr::memchr(b'\n', text) else {
-        return Glance::Incomplete;
+    let title = 1..1 + guess.title;
+    let crlf = match text[title.end..] {
+        [b'\n', ..] => false,
+        [b'\r', b'\n', ..] => true,
+        [] | [b'\r'] => return Glance::Incomplete,
+        _ => return Glance::Odd,
     };
-    let crlf = text[feed - 1] == b'\r';
-    let title = 1..feed - usize::from(crlf);
-    let name_end = match memchr::memchr3(b' ', b'\t', b'\r', &text[title.clone()]) {
-        None => title.len(),
-        Some(at) if at > 0 && memchr::memchr(b'\r', &text[1 + at..title.end]).is_none() => at,
-        Some(_) => return Glance::Odd,
-    };
+    let name_end = NAME.prefix(&text[title.clone()]);
     if name_end == 0 {
         return Glance::Odd;
     }
@@ -473,20 +485,15 @@ fn glance(text: &[u8], length: &mut usize, letters: &ByteSet, scores: &ByteSet) 
         true => text.get(at..).is_some_and(|rest| rest.starts_with(b"\r\n")),
     };
 
-    let seq = feed + 1;
-    if !(ends(seq + *length) && letters.prefix(&text[seq..seq + *length]) == *length) {
-        let Some(found) = memchr::memchr(b'\n', &text[seq..]) else {
-            return Glance::Incomplete;
-        };
-        let Some(found) = found.checked_sub(usize::from(crlf)) else {
-            return Glance::Odd;
-        };
-        if !ends(seq + found) || letters.prefix(&text[seq..seq + found]) != found {
-            return Glance::Odd;
-        }
-        *length = found;
+    let seq = title.end + line_end;
+    if !(!crlf && has_line_of(&text[seq..], guess.seq, letters)) {
+        guess.seq = letters.prefix(&text[seq..]);
     }
-    let length = *length;
+    let length = guess.seq;
+    if !ends(seq + length) {
+        let more = seq + length + line_end > text.len();
+        return if more { Glance::Incomplete } else { Glance::Odd };
+    }
 
     let plus = seq + length + line_end;
     match text.get(plus) {
@@ -512,6 +519,12 @@ fn glance(text: &[u8], length: &mut usize, letters: &ByteSet, scores: &ByteSet) 
         return Glance::Odd;
     }
     Glance::Record(Found::Shown { title, name_end, seq, quality, length }, end + line_end)
+}
+
+/// Whether the text starts with a line of so many bytes, all in the set.
+#[inline]
+fn has_line_of(text: &[u8], length: usize, set: &ByteSet) -> bool {
+    text.get(length) == Some(&b'\n') && set.prefix(&text[..length]) == length
 }
 
 impl<R: Read> Iterator for FastqReader<R> {
