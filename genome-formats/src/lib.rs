@@ -26,7 +26,8 @@
 //! |---|---|
 //! | [`sequences`], [`Sequences`] | sequences from any format |
 //! | [`FastaReader`], [`write_fasta`] | FASTA |
-//! | [`GenbankReader`], [`GenbankRecord`], [`Feature`], [`Location`] | GenBank with features |
+//! | [`GenbankReader`], [`GenbankWriter`], [`EmblReader`] | GenBank and EMBL |
+//! | [`GenbankRecord`], [`Feature`], [`Location`] | their record, with features |
 //! | [`read_labelled`], [`LabelledFile`], [`Labelled`] | CSV with `sequence,label` |
 //! | [`DatasetDir`], [`LabelSet`] | a folder of train, dev and test files; class names |
 //! | [`Input`], [`Format`], [`Limits`] | where bytes come from, and how many are kept |
@@ -36,6 +37,7 @@
 pub mod alphabet;
 mod coord;
 mod dataset;
+mod embl;
 mod error;
 mod fasta;
 mod genbank;
@@ -52,9 +54,10 @@ mod window;
 
 pub use coord::{Span, Strand};
 pub use dataset::DatasetDir;
+pub use embl::EmblReader;
 pub use error::{Error, ErrorKind, Result};
 pub use fasta::{FastaReader, Letters, write_fasta};
-pub use genbank::{Feature, GenbankReader, GenbankRecord};
+pub use genbank::{Feature, GenbankReader, GenbankRecord, GenbankWriter, LengthUnit, Reference};
 pub use guard::{Forgiven, Mode};
 pub use input::{Format, Input, Limits};
 pub use labelled::{Labelled, LabelledFile, read_labelled, read_labelled_input};
