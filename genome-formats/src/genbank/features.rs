@@ -95,7 +95,7 @@ impl FeatureTable {
     pub(crate) fn finish<R: Read>(&mut self, features: &mut Vec<Feature>, place: &mut Place<'_, R>) -> Result<()> {
         self.close(features, place)?;
         features.truncate(self.features);
-        self.spare.truncate(64);
+        self.spare.truncate(1024);
         Ok(())
     }
 

@@ -515,10 +515,18 @@ ORIGIN      near the EcoRI site
             for (at, byte) in changes {
                 text[at] = byte;
             }
+            let text = [&text[..], DEMO.as_bytes(), &text[..]].concat();
             let both = |mode| GenbankReader::new("x.gb", &text[..]).with_mode(mode).collect::<Result<Vec<_>>>();
             let lenient = both(Mode::Lenient);
             if let Ok(strict) = both(Mode::Strict) {
-                prop_assert_eq!(lenient.unwrap(), strict);
+                prop_assert_eq!(lenient.as_ref().unwrap(), &strict);
+            }
+            // The same with one record that is used again.
+            let mut reader = GenbankReader::new("x.gb", &text[..]).with_mode(Mode::Lenient);
+            let mut record = GenbankRecord::default();
+            for expected in lenient.unwrap_or_default() {
+                prop_assert!(reader.read_into(&mut record).unwrap());
+                prop_assert_eq!(&record, &expected);
             }
         }
 

@@ -145,7 +145,16 @@ fn full_lines<L: Layout>(text: &[u8], letters: Letters, seq: &mut Vec<u8>) -> (u
 }
 
 fn are_known(block: &[u8; LETTERS], letters: Letters) -> bool {
-    letters.first_unknown(block).is_none()
+    match letters {
+        Letters::Iupac => {
+            let common = block.iter().fold(true, |all, b| {
+                let b = b | 0x20;
+                all & ((b == b'a') | (b == b'c') | (b == b'g') | (b == b't') | (b == b'n'))
+            });
+            common || letters.first_unknown(block).is_none()
+        }
+        Letters::Any => block.iter().fold(true, |all, b| all & (0x21..0x7f).contains(b)),
+    }
 }
 
 /// A number in text, right-aligned, that is quick to compare and to count on.
