@@ -73,7 +73,8 @@ fn failed_files_are_refused() {
             match count(path, Mode::Strict) {
                 Err(error) => println!("{version} {}: {error}", name(path)),
                 Ok(_) => {
-                    let group = name(path).trim_end_matches(|c: char| c.is_ascii_digit() || "_.vcf".contains(c)).to_owned();
+                    let group =
+                        name(path).trim_end_matches(|c: char| c.is_ascii_digit() || "_.vcf".contains(c)).to_owned();
                     accepted.entry(group).or_default().push(name(path));
                 }
             }
