@@ -252,6 +252,7 @@ fn parse_header<R: Read>(bytes: &Bytes<R>, size: usize, guard: &mut Guard) -> Re
     let mut lines = text.split(|&b| b == b'\n').map(|l| l.strip_suffix(b"\r").unwrap_or(l));
     let mut report = Report::new(guard.mode);
     let mut number = 1;
+    let max_header = guard.limits.max_header;
     let outcome = VcfHeader::begin(lines.next().unwrap_or_default(), &mut report).and_then(|(mut header, mut done)| {
         for line in lines.by_ref() {
             if done || line.is_empty() {
@@ -259,6 +260,10 @@ fn parse_header<R: Read>(bytes: &Bytes<R>, size: usize, guard: &mut Guard) -> Re
             }
             number += 1;
             done = header.add_line(line, &mut report)?;
+            if header.size() as u64 > max_header {
+                let problem = format!("the header and its tables are larger than {max_header} bytes");
+                return Err(Problem::new("size of the header", problem).of_kind(ErrorKind::Limit));
+            }
         }
         if !done {
             return Err(Problem::new("column line", "the header has no column line").expecting("#CHROM POS ID ..."));

@@ -284,7 +284,7 @@ fn read_header<R: Read>(lines: &mut LineReader<R>, guard: &mut Guard) -> Result<
         let outcome = header.add_line(lines.line(), &mut report);
         done = settle(lines, guard, report, outcome)?;
         if header.size() as u64 > guard.limits.max_header {
-            let problem = format!("the header is larger than {} bytes", guard.limits.max_header);
+            let problem = format!("the header and its tables are larger than {} bytes", guard.limits.max_header);
             return Err(lines.error(ErrorKind::Limit, problem));
         }
     }
