@@ -1,9 +1,10 @@
-//! BCF files that declare what they do not have: a clear error within 64 MiB of memory. A process of its own, so that its
-//! peak is that of these files.
+//! BCF files that declare what they do not have, and VCF files without an end: a clear error within 64 MiB of memory. A
+//! process of its own, so that its peak is that of these files.
 
 use std::io::{self, Read};
 
 use genome_formats::bcf::BcfReader;
+use genome_formats::vcf::VcfReader;
 use genome_formats::{ErrorKind, Result};
 
 const LIMIT_KIB: u64 = 64 * 1024;
@@ -46,6 +47,36 @@ fn read(input: impl Read) -> Result<usize> {
         count += 1;
     }
     Ok(count)
+}
+
+/// The same text again and again, its last `#` replaced by a number.
+struct Endless {
+    line: Vec<u8>,
+    number: u64,
+    at: usize,
+    left: Vec<u8>,
+}
+
+impl Read for Endless {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        if self.at == self.left.len() {
+            self.left.clear();
+            self.at = 0;
+            let text = String::from_utf8_lossy(&self.line);
+            for _ in 0..1000 {
+                let line = match text.rsplit_once('#') {
+                    Some((head, tail)) => format!("{head}{}{tail}", self.number),
+                    None => text.to_string(),
+                };
+                self.left.extend(line.bytes());
+                self.number += 1;
+            }
+        }
+        let n = out.len().min(self.left.len() - self.at);
+        out[..n].copy_from_slice(&self.left[self.at..self.at + n]);
+        self.at += n;
+        Ok(n)
+    }
 }
 
 #[test]
@@ -104,6 +135,24 @@ fn absurd_sizes_cost_no_memory() {
     let endless = [header("", ""), u32::MAX.to_le_bytes().to_vec(), 0u32.to_le_bytes().to_vec()].concat();
     let error = read(endless.chain(io::repeat(0))).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Limit, "{error}");
+
+    // VCF: lines and headers without an end, generated on the fly.
+    let endless = |head: &str, tail: &str| {
+        let mut lines = Endless { line: tail.as_bytes().to_vec(), number: 0, at: 0, left: Vec::new() };
+        lines.left = head.as_bytes().to_vec();
+        VcfReader::new("endless.vcf", lines).and_then(|mut reader| reader.next_view().map(|_| ())).unwrap_err()
+    };
+    let version = "##fileformat=VCFv4.3\n";
+    let columns = format!("{version}#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO");
+    let check = |head: &str, tail: &str, text: &str| {
+        let error = endless(head, tail);
+        assert_eq!(error.kind(), ErrorKind::Limit, "{error}");
+        assert!(error.to_string().contains(text), "{error}");
+    };
+    check(&format!("{version}##a="), "A", "the line is longer than 16777216 bytes");
+    check(&format!("{columns}\n"), "A", "the line is longer than 16777216 bytes");
+    check(&format!("{columns}\tFORMAT"), "\t#", "the line is longer than 16777216 bytes");
+    check(version, "##contig=<ID=#>\n", "the header and its tables are larger than 33554432 bytes");
 
     #[cfg(target_os = "linux")]
     assert!(peak_kib() < LIMIT_KIB, "{} KiB", peak_kib());

@@ -77,9 +77,8 @@ impl<'a> Cursor<'a> {
         let (kind, mut count) = (byte & 0x0f, usize::from(byte >> 4));
         if count == 15 {
             let long = self.integer()?;
-            count = usize::try_from(long).map_err(|_| {
-                Problem::new("size of a value", "a value has a negative size").found(long.to_string())
-            })?;
+            count = usize::try_from(long)
+                .map_err(|_| Problem::new("size of a value", "a value has a negative size").found(long.to_string()))?;
         }
         Ok(Type { kind, count })
     }
@@ -87,16 +86,15 @@ impl<'a> Cursor<'a> {
     /// A typed whole number.
     fn integer(&mut self) -> Parsed<i32> {
         let [byte] = self.array()?;
-        let number = match byte {
+        match byte {
             0x11 => self.array::<1>().map(|b| i32::from(b[0] as i8)),
             0x12 => self.array().map(|b| i32::from(i16::from_le_bytes(b))),
             0x13 => self.i32(),
             other => {
                 let problem = Problem::new("type of a value", "a key or size is not a single whole number");
-                return Err(problem.found(format!("type byte 0x{other:02x}")));
+                Err(problem.found(format!("type byte 0x{other:02x}")))
             }
-        };
-        number
+        }
     }
 
     fn text(&mut self) -> Parsed<String> {
@@ -294,8 +292,13 @@ fn non_empty(text: String) -> String {
     if text.is_empty() { ".".to_owned() } else { text }
 }
 
-fn columns(bytes: &[u8], formats: u32, samples: usize, context: Context<'_>, report: &mut Report)
--> Parsed<Vec<(String, Column)>> {
+fn columns(
+    bytes: &[u8],
+    formats: u32,
+    samples: usize,
+    context: Context<'_>,
+    report: &mut Report,
+) -> Parsed<Vec<(String, Column)>> {
     let mut cursor = Cursor(bytes);
     let expected = context.header.samples().len();
     if formats > 0 && samples != expected {
@@ -371,9 +374,8 @@ fn genotype(kind: Type, bytes: &[u8], version: VcfVersion) -> Parsed<Vec<Call>> 
             Item::Missing => 0,
             Item::Value(number) => number,
         };
-        let number = u32::try_from(number).map_err(|_| {
-            Problem::new("genotype", "a genotype has a negative allele").found(number.to_string())
-        })?;
+        let number = u32::try_from(number)
+            .map_err(|_| Problem::new("genotype", "a genotype has a negative allele").found(number.to_string()))?;
         calls.push(Call { allele: (number >> 1).checked_sub(1), phased: number & 1 == 1 });
     }
     let Some((first, others)) = calls.split_first_mut() else {

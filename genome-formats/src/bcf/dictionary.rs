@@ -91,8 +91,7 @@ pub fn declare(header: &mut VcfHeader, record: &Variant) -> Result<()> {
     for (key, value) in &record.info {
         if header.info(key).is_none() {
             let text = (Number::Unknown, FieldType::String);
-            let (number, kind) =
-                reserved(Place::Info, key, header.version()).map_or(text, |r| (r.number, r.kind));
+            let (number, kind) = reserved(Place::Info, key, header.version()).map_or(text, |r| (r.number, r.kind));
             // A number where text was expected came from a header that declares it, or from BCF.
             let kind = match value {
                 Value::Integers(_) if kind == FieldType::String => FieldType::Integer,
@@ -105,8 +104,7 @@ pub fn declare(header: &mut VcfHeader, record: &Variant) -> Result<()> {
     for (key, _) in &record.formats {
         if header.format(key).is_none() {
             let text = (Number::Unknown, FieldType::String);
-            let (number, kind) =
-                reserved(Place::Format, key, header.version()).map_or(text, |r| (r.number, r.kind));
+            let (number, kind) = reserved(Place::Format, key, header.version()).map_or(text, |r| (r.number, r.kind));
             header.push(&line("FORMAT", key, number, kind))?;
         }
     }

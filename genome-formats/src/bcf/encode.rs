@@ -10,8 +10,12 @@ use super::{FLOAT_END, FLOAT_MISSING, kind};
 const FLOAT_NAN: u32 = 0x7fc0_0000;
 
 /// Appends the two parts of a record.
-pub(super) fn record(record: &Variant, context: Context<'_>, shared: &mut Vec<u8>, individual: &mut Vec<u8>)
--> Parsed<()> {
+pub(super) fn record(
+    record: &Variant,
+    context: Context<'_>,
+    shared: &mut Vec<u8>,
+    individual: &mut Vec<u8>,
+) -> Parsed<()> {
     let Some(chrom) = context.dictionary.contig_number(&record.chrom) else {
         return Err(undeclared("CHROM", "contig", &record.chrom));
     };
@@ -58,7 +62,8 @@ pub(super) fn record(record: &Variant, context: Context<'_>, shared: &mut Vec<u8
     }
     for (key, column) in &record.formats {
         if column.len() != samples as usize {
-            let problem = Problem::new("number of samples", "a FORMAT key has another number of samples than the header");
+            let problem =
+                Problem::new("number of samples", "a FORMAT key has another number of samples than the header");
             return Err(problem.expecting(samples.to_string()).found(column.len().to_string()));
         }
         integers(individual, &[Some(number(context, "FORMAT", key)?)])?;
@@ -215,7 +220,10 @@ fn genotype(calls: &[Call], version: VcfVersion) -> Parsed<Vec<Option<i32>>> {
     let number = |(i, call): (usize, &Call)| {
         let allele = match call.allele {
             None => 0,
-            Some(allele) => i32::try_from(allele).ok().and_then(|a| a.checked_add(1)).filter(|a| *a < 1 << 29)
+            Some(allele) => i32::try_from(allele)
+                .ok()
+                .and_then(|a| a.checked_add(1))
+                .filter(|a| *a < 1 << 29)
                 .ok_or_else(|| too_large("an allele"))?,
         };
         let phased = call.phased && (i > 0 || version >= VcfVersion::V4_4);

@@ -45,6 +45,8 @@ mod decode;
 mod dictionary;
 mod encode;
 mod reader;
+#[cfg(test)]
+mod tests;
 mod writer;
 
 pub use dictionary::declare;

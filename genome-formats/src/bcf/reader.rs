@@ -179,7 +179,7 @@ impl<R: Read> BcfReader<R> {
             problem.into_error(|kind, text| self.bytes.error(kind, text)).in_record(&number.to_string())
         };
         for problem in report.forgiven {
-            self.guard.forgive(problem.rule, place(*problem))?;
+            self.guard.forgive(problem.rule, place(problem))?;
         }
         let record = outcome.map_err(|problem| place(*problem))?;
         self.bytes.window.consume(whole);
@@ -214,7 +214,10 @@ fn read_header<R: Read>(bytes: &mut Bytes<R>, guard: &mut Guard) -> Result<VcfHe
     }
     if !head.starts_with(&MAGIC[..found.min(MAGIC.len())]) {
         let found = quote(&head[..found.min(5)]);
-        return Err(bytes.error(ErrorKind::Syntax, "this is no BCF file").expecting("BCF and version 2").finding(found));
+        return Err(bytes
+            .error(ErrorKind::Syntax, "this is no BCF file")
+            .expecting("BCF and version 2")
+            .finding(found));
     }
     if found < 9 {
         return Err(bytes.truncated("the size of the header", 9, found));
@@ -249,6 +252,7 @@ fn parse_header<R: Read>(bytes: &Bytes<R>, size: usize, guard: &mut Guard) -> Re
     let mut lines = text.split(|&b| b == b'\n').map(|l| l.strip_suffix(b"\r").unwrap_or(l));
     let mut report = Report::new(guard.mode);
     let mut number = 1;
+    let max_header = guard.limits.max_header;
     let outcome = VcfHeader::begin(lines.next().unwrap_or_default(), &mut report).and_then(|(mut header, mut done)| {
         for line in lines.by_ref() {
             if done || line.is_empty() {
@@ -256,6 +260,10 @@ fn parse_header<R: Read>(bytes: &Bytes<R>, size: usize, guard: &mut Guard) -> Re
             }
             number += 1;
             done = header.add_line(line, &mut report)?;
+            if header.size() as u64 > max_header {
+                let problem = format!("the header and its tables are larger than {max_header} bytes");
+                return Err(Problem::new("size of the header", problem).of_kind(ErrorKind::Limit));
+            }
         }
         if !done {
             return Err(Problem::new("column line", "the header has no column line").expecting("#CHROM POS ID ..."));
@@ -264,7 +272,7 @@ fn parse_header<R: Read>(bytes: &Bytes<R>, size: usize, guard: &mut Guard) -> Re
     });
     let place = |problem: Problem| problem.into_error(|kind, text| bytes.error(kind, text)).at_line(number);
     for problem in report.forgiven {
-        guard.forgive(problem.rule, place(*problem))?;
+        guard.forgive(problem.rule, place(problem))?;
     }
     outcome.map_err(|problem| place(*problem))
 }

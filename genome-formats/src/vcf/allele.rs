@@ -103,9 +103,8 @@ pub(crate) fn parse_allele(text: &[u8]) -> Result<Allele, &'static str> {
     if let Some(at) = text.iter().position(|b| b"[]".contains(b)) {
         return breakend(text, at);
     }
-    let single = |bases: &[u8], bases_first| {
-        Allele::Breakend(Breakend { bases: bases.to_vec(), bases_first, mate: None })
-    };
+    let single =
+        |bases: &[u8], bases_first| Allele::Breakend(Breakend { bases: bases.to_vec(), bases_first, mate: None });
     match (text.strip_prefix(b"."), text.strip_suffix(b".")) {
         (Some(bases), _) if is_bases(bases) => Ok(single(bases, false)),
         (_, Some(bases)) if is_bases(bases) => Ok(single(bases, true)),

@@ -12,6 +12,9 @@ use super::problem::{Parsed, Problem, Report};
 /// More samples than any cohort has; what stands between a hostile header line and the memory.
 const MAX_SAMPLES: usize = 1 << 20;
 
+/// Bytes that a typed line costs besides its text.
+const TABLE_ROW: usize = 96;
+
 /// The version that `##fileformat` names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 #[non_exhaustive]
@@ -448,9 +451,12 @@ impl VcfHeader {
         self.filters.get(id).is_some()
     }
 
-    /// The header's text in bytes; what counts against [`Limits::max_header`](crate::Limits::max_header).
+    /// What counts against [`Limits::max_header`](crate::Limits::max_header): the bytes of the text, and of the tables that
+    /// typed lines are kept in. A line like `##contig=<ID=7>` takes more room there than in the text.
     pub(crate) fn size(&self) -> usize {
-        self.text.len()
+        let fields = self.infos.list.len() + self.formats.list.len();
+        let others = self.filters.list.len() + self.alts.list.len() + self.contigs.list.len();
+        self.text.len() + TABLE_ROW * (fields + others)
     }
 
     fn add_meta(&mut self, line: &str, report: &mut Report) -> Parsed<()> {

@@ -2,7 +2,7 @@
 
 use super::header::{Contig, Described, FieldDefinition, FieldType, Number, VcfVersion};
 use super::problem::{Parsed, Problem, Report};
-use super::reserved::{Place, Range, reserved};
+use super::reserved::{Place, reserved};
 
 /// What a line defines.
 #[derive(Debug)]
@@ -118,10 +118,13 @@ fn closing_quote(value: &str) -> Option<usize> {
 pub(super) fn check(key: &str, value: &str, version: VcfVersion, report: &mut Report) -> Parsed<Option<Definition>> {
     let rules = Rules { key, value, version };
     if key.is_empty() || key.contains(char::is_whitespace) {
-        report.broken(rules.problem("meta line is key=value", "the key of a meta line is empty or has a white space"))?;
+        report
+            .broken(rules.problem("meta line is key=value", "the key of a meta line is empty or has a white space"))?;
     }
     if value.is_empty() {
-        report.broken(rules.problem("meta line is key=value", "a meta line has an empty value").expecting("##key=value"))?;
+        report.broken(
+            rules.problem("meta line is key=value", "a meta line has an empty value").expecting("##key=value"),
+        )?;
         return Ok(None);
     }
     match key {
@@ -192,7 +195,8 @@ impl Rules<'_> {
             }
         }
         if let Some(name) = optional.iter().find(|o| list.clone().any(|f| f.key == **o)) {
-            let problem = self.problem("order of fields", format!("wrong order of the fields of ##{}: {name}", self.key));
+            let problem =
+                self.problem("order of fields", format!("wrong order of the fields of ##{}: {name}", self.key));
             report.broken(problem.expecting(names.join(", ")))?;
         }
         Ok(())
@@ -224,11 +228,8 @@ impl Rules<'_> {
             Some(kind) => return Ok(kind),
             None => {}
         }
-        let allowed = if flag {
-            "Integer, Float, Flag, Character or String"
-        } else {
-            "Integer, Float, Character or String"
-        };
+        let allowed =
+            if flag { "Integer, Float, Flag, Character or String" } else { "Integer, Float, Character or String" };
         let problem = Problem::new("Type", format!("incorrect Type in ##{}", self.key));
         report.broken(problem.expecting(allowed).finding(field.raw.as_bytes()))?;
         Ok(FieldType::String)
@@ -246,8 +247,13 @@ impl Rules<'_> {
     }
 
     /// The ID, checked by `allowed`.
-    fn id(&self, fields: &Fields<'_>, expected: &'static str, allowed: impl Fn(&str) -> bool, report: &mut Report)
-    -> Parsed<Option<String>> {
+    fn id(
+        &self,
+        fields: &Fields<'_>,
+        expected: &'static str,
+        allowed: impl Fn(&str) -> bool,
+        report: &mut Report,
+    ) -> Parsed<Option<String>> {
         let Some(field) = fields.get("ID") else {
             report.broken(self.problem("missing field", format!("##{} has no ID", self.key)).expecting("ID=..."))?;
             return Ok(None);
@@ -290,7 +296,6 @@ impl Rules<'_> {
                 let problem = Problem::new("reserved keys", problem).expecting(rule.number.to_string());
                 report.broken(problem.finding(number.to_string().as_bytes()))?;
             }
-            debug_assert!(rule.range != Range::Cigar || rule.kind == FieldType::String);
         }
         Ok(Some(FieldDefinition { id, number, kind, description }))
     }
@@ -319,7 +324,8 @@ impl Rules<'_> {
             };
             legal && (typed || id == "*")
         };
-        let expected = "a type among DEL, INS, DUP, INV and CNV, sub-types behind colons, no white space, comma, < or >";
+        let expected =
+            "a type among DEL, INS, DUP, INV and CNV, sub-types behind colons, no white space, comma, < or >";
         let Some(id) = self.id(fields, expected, allowed, report)? else {
             return Ok(None);
         };
@@ -442,7 +448,8 @@ fn is_url(text: &str) -> bool {
     let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
     let (host, port) = host.rsplit_once(':').unwrap_or((host, "0"));
     let numeric = host.rsplit('.').next().is_some_and(|l| !l.is_empty() && l.bytes().all(|b| b.is_ascii_digit()));
-    let host_ok = if numeric { host.parse::<std::net::Ipv4Addr>().is_ok() } else { !host.is_empty() || scheme == "file" };
+    let host_ok =
+        if numeric { host.parse::<std::net::Ipv4Addr>().is_ok() } else { !host.is_empty() || scheme == "file" };
     scheme_ok && visible && host_ok && port.parse::<u16>().is_ok()
 }
 

@@ -42,6 +42,8 @@ pub(crate) mod problem;
 mod reader;
 mod record;
 mod reserved;
+#[cfg(test)]
+mod tests;
 mod validate;
 mod value;
 mod view;

@@ -44,9 +44,7 @@ impl Order {
             // "Positions are sorted numerically, in increasing order, within each reference sequence" (1.6.1). The
             // specification's own example of 4.5 (zero_length_LAA.vcf) is not sorted.
             let problem = Problem::new("order of records", "the records are not sorted by POS").at(2);
-            report.broken(
-                problem.expecting(format!("{} or more", self.position)).found(position.to_string()),
-            )?;
+            report.broken(problem.expecting(format!("{} or more", self.position)).found(position.to_string()))?;
         }
         self.position = position;
         if self.furthest < position {
@@ -62,9 +60,8 @@ impl Order {
         }
         if self.done.contains(&self.hasher.hash_one(&record.chrom)) {
             let problem = Problem::new("contiguous sequences", "the records of a sequence are not contiguous").at(1);
-            report.broken(
-                problem.expecting("all records of a sequence in one block").finding(record.chrom.as_bytes()),
-            )?;
+            report
+                .broken(problem.expecting("all records of a sequence in one block").finding(record.chrom.as_bytes()))?;
         }
         self.started = true;
         self.chrom.clone_from(&record.chrom);

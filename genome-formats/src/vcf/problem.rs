@@ -74,7 +74,7 @@ impl Problem {
 pub(crate) struct Report {
     mode: Mode,
     /// The first problem of each rule on this line, in lenient mode.
-    pub(crate) forgiven: Vec<Box<Problem>>,
+    pub(crate) forgiven: Vec<Problem>,
 }
 
 impl Report {
@@ -87,7 +87,7 @@ impl Report {
             Mode::Strict => Err(problem),
             Mode::Lenient => {
                 if !self.forgiven.iter().any(|p| p.rule == problem.rule) {
-                    self.forgiven.push(problem);
+                    self.forgiven.push(*problem);
                 }
                 Ok(())
             }

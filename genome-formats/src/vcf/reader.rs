@@ -185,17 +185,17 @@ impl<R: Read> VcfReader<R> {
             }
             match Columns::find(self.lines.line()) {
                 Ok(columns) => return Ok(Some(columns)),
-                Err(problem) => self.skip_or_fail(problem)?,
+                Err(problem) => self.skip_or_fail(*problem)?,
             }
         }
     }
 
     /// An empty line or a comment among the records is no record, and forgiven.
     #[cold]
-    fn skip_or_fail(&mut self, problem: Box<Problem>) -> Result<()> {
+    fn skip_or_fail(&mut self, problem: Problem) -> Result<()> {
         let line = self.lines.line();
         if line.is_empty() {
-            let error = place(&self.lines, *problem);
+            let error = place(&self.lines, problem);
             return self.guard.forgive("empty line", error);
         }
         if line.starts_with(b"#") {
@@ -203,7 +203,7 @@ impl<R: Read> VcfReader<R> {
             let error = place(&self.lines, *problem);
             return self.guard.forgive("header line", error);
         }
-        Err(place(&self.lines, *problem))
+        Err(place(&self.lines, problem))
     }
 
     fn parse(&mut self, columns: Columns) -> Result<Variant> {
@@ -255,7 +255,7 @@ fn place<R: Read>(lines: &LineReader<R>, problem: Problem) -> Error {
 fn settle<R: Read, T>(lines: &LineReader<R>, guard: &mut Guard, report: Report, outcome: Parsed<T>) -> Result<T> {
     for problem in report.forgiven {
         let rule = problem.rule;
-        guard.forgive(rule, place(lines, *problem))?;
+        guard.forgive(rule, place(lines, problem))?;
     }
     outcome.map_err(|problem| place(lines, *problem))
 }
@@ -271,7 +271,9 @@ fn read_header<R: Read>(lines: &mut LineReader<R>, guard: &mut Guard) -> Result<
     while !done {
         if !lines.next_line()? {
             let problem = "the file ends inside its header";
-            return Err(lines.error_at_end(ErrorKind::Truncated, problem).expecting("the column line #CHROM POS ID ..."));
+            return Err(lines
+                .error_at_end(ErrorKind::Truncated, problem)
+                .expecting("the column line #CHROM POS ID ..."));
         }
         if lines.line().is_empty() {
             let error = lines.error(ErrorKind::Syntax, "an empty line in the header");
@@ -282,7 +284,7 @@ fn read_header<R: Read>(lines: &mut LineReader<R>, guard: &mut Guard) -> Result<
         let outcome = header.add_line(lines.line(), &mut report);
         done = settle(lines, guard, report, outcome)?;
         if header.size() as u64 > guard.limits.max_header {
-            let problem = format!("the header is larger than {} bytes", guard.limits.max_header);
+            let problem = format!("the header and its tables are larger than {} bytes", guard.limits.max_header);
             return Err(lines.error(ErrorKind::Limit, problem));
         }
     }

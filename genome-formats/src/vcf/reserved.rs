@@ -62,7 +62,7 @@ pub(crate) fn reserved(place: Place, id: &str, version: VcfVersion) -> Option<Re
 
 fn info(id: &str, version: VcfVersion) -> Option<Reserved> {
     use FieldType::{Flag, Float, Integer, String};
-    use Number::{Alternates, Alleles, Count, Unknown};
+    use Number::{Alleles, Alternates, Count, Unknown};
     use Range::{Any, Cigar, End, Fraction, Interval, Natural};
 
     let old = version <= VcfVersion::V4_3;
