@@ -66,8 +66,8 @@ pub use error::{Error, ErrorKind, Result};
 pub use fasta::{FastaReader, Letters, write_fasta};
 pub use genbank::{Feature, GenbankReader, GenbankRecord};
 pub use gff::{
-    CodingPart, CodingSequence, FastaTail, FeatureTree, GffAttributes, GffDialect, GffReader, GffRecord, GffStrand, GffView,
-    GffWriter, TreeFeature,
+    CodingPart, CodingSequence, FastaTail, FeatureTree, GffAttributes, GffDialect, GffReader, GffRecord, GffStrand,
+    GffView, GffWriter, TreeFeature,
 };
 pub use guard::{Forgiven, Mode};
 pub use input::{Format, Input, Limits};
