@@ -248,7 +248,8 @@ impl<R: Read> BedReader<R> {
         if parsed.standard > 3 {
             let name = self.text(parsed, 3);
             if name.is_empty() || name.len() > 255 || !name.iter().all(|b| matches!(b, b' '..=b'~')) {
-                let error = self.wrong(3, "the name of a feature").expecting("1 to 255 visible ASCII letters or blanks");
+                let error =
+                    self.wrong(3, "the name of a feature").expecting("1 to 255 visible ASCII letters or blanks");
                 let error = error.finding(quote(name));
                 self.guard.forgive("feature-name", error)?;
             }
@@ -319,12 +320,9 @@ impl<R: Read> BedReader<R> {
 
     /// Checks the blocks and counts them; 0 when they are broken and forgiven.
     fn blocks(&mut self, parsed: &Parsed) -> Result<usize> {
-        let Err((column, problem)) = check_blocks(
-            self.text(parsed, 9),
-            self.text(parsed, 10),
-            self.text(parsed, 11),
-            parsed.span,
-        ) else {
+        let Err((column, problem)) =
+            check_blocks(self.text(parsed, 9), self.text(parsed, 10), self.text(parsed, 11), parsed.span)
+        else {
             return Ok(list(self.text(parsed, 10)).count());
         };
         let found = quote(self.text(parsed, column));
@@ -341,7 +339,8 @@ pub(super) fn check_blocks(
     starts: &[u8],
     span: Span,
 ) -> std::result::Result<(), (usize, &'static str)> {
-    let number = parse_u64(number).filter(|n| *n > 0).ok_or((9, "the number of blocks is not a whole number from 1"))?;
+    let number =
+        parse_u64(number).filter(|n| *n > 0).ok_or((9, "the number of blocks is not a whole number from 1"))?;
     if list(sizes).count() as u64 != number {
         return Err((10, "the sizes are not as many as the blocks"));
     }

@@ -140,7 +140,10 @@ fn unwritable(record: &BedRecord) -> Option<&'static str> {
     {
         return Some("the name of the feature is not 1 to 255 visible ASCII letters, or a lone dot");
     }
-    if record.score.is_some_and(|score| score.fract() != 0.0 || !(0.0..=1000.0).contains(&score) || score.is_sign_negative()) {
+    if record
+        .score
+        .is_some_and(|score| score.fract() != 0.0 || !(0.0..=1000.0).contains(&score) || score.is_sign_negative())
+    {
         return Some("the score is not a whole number from 0 to 1000");
     }
     let span = record.span;
@@ -191,7 +194,11 @@ mod tests {
         };
         let check = |text: &str, expected: &BedRecord| {
             assert_eq!(read(text.as_bytes(), Mode::Strict).unwrap(), [expected.clone()], "{text:?}");
-            assert_eq!(read(text.replace('\n', "\r\n").as_bytes(), Mode::Strict).unwrap(), [expected.clone()], "{text:?} with CRLF");
+            assert_eq!(
+                read(text.replace('\n', "\r\n").as_bytes(), Mode::Strict).unwrap(),
+                [expected.clone()],
+                "{text:?} with CRLF"
+            );
         };
         check("c\t2\t10\tt 1\t1000\t-\t3\t9\t0,10,255\t2\t2,2\t0,6\n", &full);
         check("browser x\ntrack name=a\n# c\n\nc\t2\t10\tt 1\t1000\t-\t3\t9\t0,10,255\t2\t2,2,\t0,6,", &full);
@@ -220,24 +227,69 @@ mod tests {
             let error = read(text.as_bytes(), Mode::Strict).unwrap_err();
             assert_eq!(error.to_string(), format!("x.bed:{expected}"), "{text:?}");
         };
-        check("c\t1\n", "1: byte 0: a line with too few columns: expected 3 to 12 columns between tabs or blanks, found 2 columns");
-        check("c\tx\t2\n", "1: byte 0: column 2: a position that is not a whole number: expected a whole number from 0, found \"x\"");
-        check("c\t-1\t2\n", "1: byte 0: column 2: a position that is not a whole number: expected a whole number from 0, found \"-1\"");
+        check(
+            "c\t1\n",
+            "1: byte 0: a line with too few columns: expected 3 to 12 columns between tabs or blanks, found 2 columns",
+        );
+        check(
+            "c\tx\t2\n",
+            "1: byte 0: column 2: a position that is not a whole number: expected a whole number from 0, found \"x\"",
+        );
+        check(
+            "c\t-1\t2\n",
+            "1: byte 0: column 2: a position that is not a whole number: expected a whole number from 0, found \"-1\"",
+        );
         check("c\t3\t2\n", "1: byte 0: column 3: the end is in front of the start: expected a number from 3, found 2");
-        check("c\t1\t2\t\n", "1: byte 0: column 4: the name of a feature: expected 1 to 255 visible ASCII letters or blanks, found \"\"");
-        check("c\t1\t2\tn\t1001\n", "1: byte 0: column 5: a score out of its range: expected a whole number from 0 to 1000, found \"1001\"");
-        check("c\t1\t2\tn\t1.5\n", "1: byte 0: column 5: a score out of its range: expected a whole number from 0 to 1000, found \"1.5\"");
+        check(
+            "c\t1\t2\t\n",
+            "1: byte 0: column 4: the name of a feature: expected 1 to 255 visible ASCII letters or blanks, found \"\"",
+        );
+        check(
+            "c\t1\t2\tn\t1001\n",
+            "1: byte 0: column 5: a score out of its range: expected a whole number from 0 to 1000, found \"1001\"",
+        );
+        check(
+            "c\t1\t2\tn\t1.5\n",
+            "1: byte 0: column 5: a score out of its range: expected a whole number from 0 to 1000, found \"1.5\"",
+        );
         check("c\t1\t2\tn\t1\t*\n", "1: byte 0: column 6: an unknown strand: expected + - or ., found \"*\"");
-        check("c 5 9 n 1 + 4 9\n", "1: byte 0: column 7: the thick part is not inside the feature: expected two positions from 5 to 9, found \"4\" and \"9\"");
-        check("c 5 9 n 1 + 5 9 1,2\n", "1: byte 0: column 9: a colour: expected red,green,blue from 0 to 255, or 0, found \"1,2\"");
-        check("c 5 9 n 1 + 5 9 0 0 4 0\n", "1: byte 0: column 10: the number of blocks is not a whole number from 1: found \"0\"");
-        check("c 5 9 n 1 + 5 9 0 2 4 0\n", "1: byte 0: column 11: the sizes are not as many as the blocks: found \"4\"");
-        check("c 5 9 n 1 + 5 9 0 2 1,1 0\n", "1: byte 0: column 12: the starts are not as many as the blocks: found \"0\"");
-        check("c 5 9 n 1 + 5 9 0 2 1,1 1,3\n", "1: byte 0: column 12: the first block does not start with the feature: found \"1,3\"");
-        check("c 5 9 n 1 + 5 9 0 2 2,3 0,1\n", "1: byte 0: column 12: blocks overlap or are out of order: found \"0,1\"");
-        check("c 5 9 n 1 + 5 9 0 2 1,1 0,2\n", "1: byte 0: column 11: the last block does not end with the feature: found \"1,1\"");
+        check(
+            "c 5 9 n 1 + 4 9\n",
+            "1: byte 0: column 7: the thick part is not inside the feature: expected two positions from 5 to 9, found \"4\" and \"9\"",
+        );
+        check(
+            "c 5 9 n 1 + 5 9 1,2\n",
+            "1: byte 0: column 9: a colour: expected red,green,blue from 0 to 255, or 0, found \"1,2\"",
+        );
+        check(
+            "c 5 9 n 1 + 5 9 0 0 4 0\n",
+            "1: byte 0: column 10: the number of blocks is not a whole number from 1: found \"0\"",
+        );
+        check(
+            "c 5 9 n 1 + 5 9 0 2 4 0\n",
+            "1: byte 0: column 11: the sizes are not as many as the blocks: found \"4\"",
+        );
+        check(
+            "c 5 9 n 1 + 5 9 0 2 1,1 0\n",
+            "1: byte 0: column 12: the starts are not as many as the blocks: found \"0\"",
+        );
+        check(
+            "c 5 9 n 1 + 5 9 0 2 1,1 1,3\n",
+            "1: byte 0: column 12: the first block does not start with the feature: found \"1,3\"",
+        );
+        check(
+            "c 5 9 n 1 + 5 9 0 2 2,3 0,1\n",
+            "1: byte 0: column 12: blocks overlap or are out of order: found \"0,1\"",
+        );
+        check(
+            "c 5 9 n 1 + 5 9 0 2 1,1 0,2\n",
+            "1: byte 0: column 11: the last block does not end with the feature: found \"1,1\"",
+        );
         check("c 1 2\nc 1 2 n\n", "2: byte 6: the number of columns changes: expected 3 as above, found 4");
-        check("c\0 1 2\n", "1: byte 0: column 1: the name of a sequence: expected 1 to 255 visible ASCII letters, found \"c\\0\"");
+        check(
+            "c\0 1 2\n",
+            "1: byte 0: column 1: the name of a sequence: expected 1 to 255 visible ASCII letters, found \"c\\0\"",
+        );
         check("track x\n", "1: byte 0: a setting without =: expected key=value, found \"track x\"");
     }
 
@@ -248,7 +300,10 @@ mod tests {
         let records = reader.by_ref().collect::<Result<Vec<_>>>().unwrap();
         assert_eq!(records[0], BedRecord { name: Some("n".into()), score: Some(-1.5), ..record(5, 9) });
         let rules: Vec<_> = reader.forgiven().iter().map(|(rule, n, _)| (rule, n)).collect();
-        assert_eq!(rules, [("blocks", 1), ("color", 1), ("column-count", 1), ("score", 1), ("strand", 1), ("thick", 1)]);
+        assert_eq!(
+            rules,
+            [("blocks", 1), ("color", 1), ("column-count", 1), ("score", 1), ("strand", 1), ("thick", 1)]
+        );
     }
 
     #[test]
@@ -273,7 +328,10 @@ mod tests {
             &bad(|r| r.blocks = vec![Span::new(2, 3).unwrap()]),
             "the blocks are not in order from the start of the feature to its end in record \"c\"",
         );
-        check(&bad(|r| r.extra = vec!["a\tb".into()]), "an extra column is empty, or has a tab or a line end in record \"c\"");
+        check(
+            &bad(|r| r.extra = vec!["a\tb".into()]),
+            "an extra column is empty, or has a tab or a line end in record \"c\"",
+        );
         check(
             &[record(1, 2), BedRecord { score: Some(1.0), ..record(1, 2) }],
             "a record with other columns than the first in record \"c\": expected 3 + 0 columns, found 5 + 0 columns",
@@ -285,7 +343,13 @@ mod tests {
         let columns = prop_oneof![Just(3usize), Just(4), Just(5), Just(6), Just(8), Just(9), Just(12)];
         let record = (
             ("[!-\"$-~][!-~]{0,5}", 0u64..1 << 40, proptest::collection::vec((0u64..9, 1u64..9), 1..4)),
-            ("[a-z][ -~]{0,5}", 0u16..1001, proptest::option::of(any::<bool>()), any::<(u8, u8)>(), any::<Option<[u8; 3]>>()),
+            (
+                "[a-z][ -~]{0,5}",
+                0u16..1001,
+                proptest::option::of(any::<bool>()),
+                any::<(u8, u8)>(),
+                any::<Option<[u8; 3]>>(),
+            ),
             "[!-~]{1,4}",
         );
         (columns, 0usize..3, proptest::collection::vec(record, 1..10)).prop_map(|(columns, extra, records)| {
@@ -307,7 +371,9 @@ mod tests {
                     span,
                     name: (columns > 3).then_some(name),
                     score: (columns > 4).then_some(f64::from(score)),
-                    strand: strand.filter(|_| columns > 5).map(|plus| if plus { Strand::Forward } else { Strand::Reverse }),
+                    strand: strand
+                        .filter(|_| columns > 5)
+                        .map(|plus| if plus { Strand::Forward } else { Strand::Reverse }),
                     thick: Span::new(from, to).filter(|_| columns > 7),
                     color: color.filter(|_| columns > 8),
                     blocks: if columns > 9 { blocks } else { Vec::new() },

@@ -218,7 +218,12 @@ impl<R: Read + Seek> Source<R> {
     }
 
     /// Reads the next block into `data`, decompressed; gives its offset, `None` behind the last.
-    pub(super) fn next_block(&mut self, blocks: &mut Blocks, deflated: bool, data: &mut Vec<u8>) -> Result<Option<u64>> {
+    pub(super) fn next_block(
+        &mut self,
+        blocks: &mut Blocks,
+        deflated: bool,
+        data: &mut Vec<u8>,
+    ) -> Result<Option<u64>> {
         while let Some(entry) = blocks.stack.pop() {
             match entry {
                 Entry::Node(offset) => {
@@ -252,7 +257,11 @@ impl<R: Read + Seek> Source<R> {
                 continue;
             }
             let offset = self.u64(&entry[16..]);
-            blocks.stack.push(if leaf { Entry::Block { offset, size: self.u64(&entry[24..]) } } else { Entry::Node(offset) });
+            blocks.stack.push(if leaf {
+                Entry::Block { offset, size: self.u64(&entry[24..]) }
+            } else {
+                Entry::Node(offset)
+            });
         }
         Ok(())
     }

@@ -78,7 +78,8 @@ impl<R: Read + Seek> BigWigReader<R> {
                 return Err(Error::new(ErrorKind::Duplicate, source.path(), "a sequence stands twice").in_record(name));
             }
         }
-        let chromosomes = found.into_iter().map(|(name, _, length)| Chromosome { name, length: length.into() }).collect();
+        let chromosomes =
+            found.into_iter().map(|(name, _, length)| Chromosome { name, length: length.into() }).collect();
         Ok(Self { source, header, chromosomes, ids, limits })
     }
 
@@ -376,7 +377,8 @@ mod tests {
     }
 
     fn many() -> Vec<Signal> {
-        let signals = |name: &'static str| (0..3000).map(move |i| signal(name, 7 * i, 7 * i + 1 + i % 7, (i % 50) as f64 / 4.0));
+        let signals =
+            |name: &'static str| (0..3000).map(move |i| signal(name, 7 * i, 7 * i + 1 + i % 7, (i % 50) as f64 / 4.0));
         signals("a").chain(signals("b")).collect()
     }
 
@@ -420,9 +422,17 @@ mod tests {
             assert_eq!(reader.values(name, region).unwrap_err().to_string(), expected);
         };
         check("b", region(0, 1), "x.bw: the file has no such sequence in record \"b\"");
-        check("a", region(0, 101), "x.bw: the region passes the end of the sequence in record \"a\": expected an end up to 100, found 101");
+        check(
+            "a",
+            region(0, 101),
+            "x.bw: the region passes the end of the sequence in record \"a\": expected an end up to 100, found 101",
+        );
         check("a", region(0, 5), "x.bw: the values of the region take more than 16 bytes in record \"a\"");
-        check("a", region(1 << 40, 1 << 41), "x.bw: the region passes the end of the sequence in record \"a\": expected an end up to 100, found 2199023255552");
+        check(
+            "a",
+            region(1 << 40, 1 << 41),
+            "x.bw: the region passes the end of the sequence in record \"a\": expected an end up to 100, found 2199023255552",
+        );
         assert_eq!(reader.values("a", region(0, 3)).unwrap()[1], 1.0);
         assert!(reader.values("a", region(5, 5)).unwrap().is_empty());
     }
@@ -435,8 +445,14 @@ mod tests {
         };
         check(&[], "x.bw: a bigWig file needs a value");
         let good = signal("b", 5, 9, 1.0);
-        check(&[good.clone(), signal("b", 8, 10, 1.0)], "signals overlap or are not sorted by name and position in record \"b\"");
-        check(&[good.clone(), signal("a", 8, 10, 1.0)], "signals overlap or are not sorted by name and position in record \"a\"");
+        check(
+            &[good.clone(), signal("b", 8, 10, 1.0)],
+            "signals overlap or are not sorted by name and position in record \"b\"",
+        );
+        check(
+            &[good.clone(), signal("a", 8, 10, 1.0)],
+            "signals overlap or are not sorted by name and position in record \"a\"",
+        );
         check(&[signal("a", 8, 101, 1.0)], "a signal behind the end of its sequence in record \"a\"");
         check(&[signal("c", 8, 10, 1.0)], "a signal of a sequence without a length in record \"c\"");
         check(&[good.clone(), signal("b", 9, 9, 1.0)], "a signal without a base in record \"b\"");
@@ -448,7 +464,10 @@ mod tests {
         let bytes = write(&[("a", 25_000), ("b", 30_000)], &many()).unwrap();
         let error = |bytes: &[u8]| read(bytes).unwrap_err().to_string();
         assert_eq!(error(b""), "x.bw: the file is empty: expected a bigWig file");
-        assert_eq!(error(b"abc"), "x.bw: byte 0: a part lies behind the end of the file: expected 64 bytes of the header");
+        assert_eq!(
+            error(b"abc"),
+            "x.bw: byte 0: a part lies behind the end of the file: expected 64 bytes of the header"
+        );
         assert_eq!(
             error(&[b'x'; 64]),
             "x.bw: byte 0: this is not a bigWig file: expected its first four bytes, found \"xxxx\""

@@ -367,7 +367,8 @@ mod tests {
 
     #[test]
     fn rules_of_column_nine() {
-        let check = |text: &str, rule: Option<&str>| assert_eq!(check_gff3(text.as_bytes()).map(|(r, _)| r), rule, "{text}");
+        let check =
+            |text: &str, rule: Option<&str>| assert_eq!(check_gff3(text.as_bytes()).map(|(r, _)| r), rule, "{text}");
         for good in ["", ".", "a=1", "a=1;", "a=1;b=2", "a=;b=", "a=x y%20,z;b=%3b;"] {
             check(good, None);
         }

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::io::{self, Read};
 use std::iter::FusedIterator;
+use std::ops::Range;
 use std::path::Path;
 
 use super::attributes::{check_gff3, check_gtf};
@@ -262,9 +263,23 @@ impl<R: Read> GffReader<R> {
             }
         };
         let end = if found == 8 { tabs[7] } else { length };
-        let span = self.span(&line[tabs[2] + 1..tabs[3]], &line[tabs[3] + 1..tabs[4]])?;
-        let (score, strand, phase) = (tabs[4] + 1..tabs[5], tabs[5] + 1..tabs[6], tabs[6] + 1..end);
-        let score = match &line[score.clone()] {
+        let mut columns = [
+            0..tabs[0],
+            tabs[0] + 1..tabs[1],
+            tabs[1] + 1..tabs[2],
+            tabs[2] + 1..tabs[3],
+            tabs[3] + 1..tabs[4],
+            tabs[4] + 1..tabs[5],
+            tabs[5] + 1..tabs[6],
+            tabs[6] + 1..end,
+        ];
+        let span = match scan_span(&line[columns[3].clone()], &line[columns[4].clone()]) {
+            Some(span) => span,
+            None => self.broken_span(&mut columns)?,
+        };
+        let line = self.lines.line();
+        let [name, source, kind, _, _, score, strand, phase] = columns;
+        let score = match &line[score] {
             b"." => None,
             text => match parse_f64(text).filter(|score| score.is_finite()) {
                 Some(score) => Some(score),
@@ -288,7 +303,6 @@ impl<R: Read> GffReader<R> {
                 GffStrand::Unknown
             }
         };
-        let kind = tabs[1] + 1..tabs[2];
         let line = self.lines.line();
         let phase = match &line[phase] {
             b"0" => Some(0),
@@ -307,8 +321,7 @@ impl<R: Read> GffReader<R> {
                 None
             }
         };
-        let parsed =
-            Parsed { columns: [0..tabs[0], tabs[0] + 1..tabs[1], kind], span, score, strand, phase, attributes };
+        let parsed = Parsed { columns: [name, source, kind], span, score, strand, phase, attributes };
         if found == 7 && self.dialect != GffDialect::Gff2 {
             let error = self.lines.error(ErrorKind::Syntax, "a line with too few columns");
             self.guard.forgive("column-count", error.expecting("nine columns between tabs").finding("8 columns"))?;
@@ -318,28 +331,32 @@ impl<R: Read> GffReader<R> {
         Ok(parsed)
     }
 
-    /// GFF3 1.26, columns 4 and 5: whole numbers from 1, start not behind end.
-    #[inline]
-    fn span(&self, start: &[u8], end: &[u8]) -> Result<Span> {
-        if let (Some((from, a)), Some((to, b))) = (scan_u64(start), scan_u64(end))
-            && (a, b) == (start.len(), end.len())
-            && let Some(span) = Span::from_one_based(from, to)
-        {
+    /// What a line whose positions are no numbers means: an error, or, forgiven, blanks around its columns.
+    #[cold]
+    fn broken_span(&mut self, columns: &mut [Range<usize>; 8]) -> Result<Span> {
+        let line = self.lines.line();
+        let trimmed = columns.clone().map(|column| {
+            let text = &line[column.clone()];
+            let start = column.start + text.len() - text.trim_ascii_start().len();
+            start..start + text.trim_ascii().len()
+        });
+        if let Some(span) = scan_span(&line[trimmed[3].clone()], &line[trimmed[4].clone()]) {
+            let error = self.wrong(4, "blanks around a column").expecting("tabs alone");
+            let error = error.finding(quote(&line[columns[3].clone()]));
+            self.guard.forgive("blanks", error)?;
+            *columns = trimmed;
             return Ok(span);
         }
-        Err(self.broken_span(start, end))
-    }
-
-    #[cold]
-    fn broken_span(&self, start: &[u8], end: &[u8]) -> Error {
-        for (column, text) in [(4, start), (5, end)] {
+        for column in [3, 4] {
+            let text = &line[columns[column].clone()];
             if parse_u64(text).is_none_or(|position| position == 0) {
-                let error = self.wrong(column, "a position that does not exist");
-                return error.expecting("a whole number from 1").finding(quote(text));
+                let error = self.wrong(column as u64 + 1, "a position that does not exist");
+                return Err(error.expecting("a whole number from 1").finding(quote(text)));
             }
         }
+        let (start, end) = (&line[columns[3].clone()], &line[columns[4].clone()]);
         let error = self.lines.error(ErrorKind::Coordinate, "the end is in front of the start").at_column(5);
-        error.expecting(format!("a number from {}", String::from_utf8_lossy(start))).finding(quote(end))
+        Err(error.expecting(format!("a number from {}", String::from_utf8_lossy(start))).finding(quote(end)))
     }
 
     /// The rules that do not change what is read.
@@ -387,7 +404,8 @@ impl<R: Read> GffReader<R> {
             GffDialect::Gtf | GffDialect::Gff2 => name.is_empty() || name.iter().any(u8::is_ascii_control),
         };
         if bad {
-            let error = self.wrong(1, "the name of a sequence").expecting("letters, digits or .:^*$@!+_?-|, others as %20");
+            let error =
+                self.wrong(1, "the name of a sequence").expecting("letters, digits or .:^*$@!+_?-|, others as %20");
             let error = error.finding(quote(name));
             self.guard.forgive("sequence-name", error)?;
         }
@@ -525,6 +543,13 @@ impl<R: Read> Iterator for GffReader<R> {
 
 impl<R: Read> FusedIterator for GffReader<R> {}
 
+/// GFF3 1.26, columns 4 and 5: whole numbers from 1, start not behind end.
+#[inline]
+fn scan_span(start: &[u8], end: &[u8]) -> Option<Span> {
+    let ((from, a), (to, b)) = (scan_u64(start)?, scan_u64(end)?);
+    if (a, b) == (start.len(), end.len()) { Span::from_one_based(from, to) } else { None }
+}
+
 /// The dialect of the first line that tells one.
 fn detect(text: &[u8]) -> Option<GffDialect> {
     let mut lines = text.split(|b| *b == b'\n');
@@ -603,7 +628,8 @@ mod tests {
     #[test]
     fn a_line_of_each_dialect() {
         let text = "##gff-version 3\n#!x\n\n##sequence-region c%2C1 1 9\nc%2C1\t.\ta%09b\t2\t4\t1.5\t?\t.\tID=x%3B;Note=a,b; Z=%20\n";
-        for text in [text.to_owned(), text.replace('\n', "\r\n"), text.trim_end().to_owned(), format!("\u{feff}{text}")] {
+        for text in [text.to_owned(), text.replace('\n', "\r\n"), text.trim_end().to_owned(), format!("\u{feff}{text}")]
+        {
             let mut reader = GffReader::new("x.gff", text.as_bytes(), GffDialect::Gff3);
             let record = reader.next().unwrap().unwrap();
             let expected = GffRecord {
@@ -617,18 +643,27 @@ mod tests {
                 attributes: [("ID", "x;"), ("Note", "a"), ("Note", "b"), ("Z", " ")].into_iter().collect(),
             };
             assert_eq!(record, expected);
-            assert_eq!((reader.version(), reader.directives()), (Some("3"), &["sequence-region c%2C1 1 9".to_owned()][..]));
+            assert_eq!(
+                (reader.version(), reader.directives()),
+                (Some("3"), &["sequence-region c%2C1 1 9".to_owned()][..])
+            );
             assert_eq!(reader.sequence_region(b"c%2C1"), Span::new(0, 9));
             assert!(reader.next().is_none());
         }
         let gtf = b"c\ts\tCDS\t2\t4\t.\t-\t1\tgene_id \"g;%41\"; transcript_id \"t\"; level 2; tag \"a\"; tag \"b\";\n";
         let mut reader = GffReader::new("x.gtf", &gtf[..], GffDialect::Gtf);
         let view = reader.next_view().unwrap().unwrap();
-        assert_eq!((view.attribute(b"gene_id").as_deref(), view.raw_attribute(b"level")), (Some(&b"g;%41"[..]), Some(&b"2"[..])));
+        assert_eq!(
+            (view.attribute(b"gene_id").as_deref(), view.raw_attribute(b"level")),
+            (Some(&b"g;%41"[..]), Some(&b"2"[..]))
+        );
         assert_eq!((view.phase(), view.to_record().attributes.get_all("tag").len()), (Some(1), 2));
         let gff2 = b"c\ts\ttwo words\t2\t4\t.\t-\t0\tTarget \"x;y\" 1 2 ; flag\nc\ts\tk\t2\t4\t.\t-\t0\n";
         let records = read(gff2, GffDialect::Gff2, Mode::Strict).unwrap();
-        assert_eq!((records[0].attributes.get("Target"), records[0].attributes.get("flag")), (Some("\"x;y\" 1 2"), Some("")));
+        assert_eq!(
+            (records[0].attributes.get("Target"), records[0].attributes.get("flag")),
+            (Some("\"x;y\" 1 2"), Some(""))
+        );
         assert!(records[1].attributes.is_empty());
     }
 
@@ -643,13 +678,21 @@ mod tests {
             assert_eq!((lenient.is_ok(), rules), (rule.is_some(), rule.into_iter().collect::<Vec<_>>()), "{line:?}");
         };
         let gff3 = |line: &str, expected: &str, rule| check(line, GffDialect::Gff3, expected, rule);
-        gff3("c\t.\ta\t1\t2\t.\t+\n", "1: byte 0: a line with too few columns: expected nine columns between tabs, found 7 columns", None);
+        gff3(
+            "c\t.\ta\t1\t2\t.\t+\n",
+            "1: byte 0: a line with too few columns: expected nine columns between tabs, found 7 columns",
+            None,
+        );
         gff3(
             "c\t.\ta\t1\t2\t.\t+\t.\n",
             "1: byte 0: a line with too few columns: expected nine columns between tabs, found 8 columns",
             Some("column-count"),
         );
-        gff3("c\t.\ta\t1\t2\t.\t+\t.\ta=1\tx\n", "1: byte 0: column 9: more than nine columns: found \"a=1\\tx\"", Some("column-count"));
+        gff3(
+            "c\t.\ta\t1\t2\t.\t+\t.\ta=1\tx\n",
+            "1: byte 0: column 9: more than nine columns: found \"a=1\\tx\"",
+            Some("column-count"),
+        );
         gff3(
             "c\t.\ta\t0\t2\t.\t+\t.\t.\n",
             "1: byte 0: column 4: a position that does not exist: expected a whole number from 1, found \"0\"",
@@ -670,16 +713,41 @@ mod tests {
             "1: byte 0: column 6: a score that is not a number: expected a number or ., found \"x\"",
             Some("score"),
         );
-        gff3("c\t.\ta\t1\t2\t.\tx\t.\t.\n", "1: byte 0: column 7: unknown strand: expected + - . or ?, found \"x\"", Some("strand"));
-        gff3("c\t.\ta\t1\t2\t.\t+\t3\t.\n", "1: byte 0: column 8: unknown phase: expected 0 1 2 or ., found \"3\"", Some("phase"));
-        gff3("c\t.\tCDS\t1\t2\t.\t+\t.\t.\n", "1: byte 0: column 8: a CDS without a phase: expected 0 1 or 2, found \".\"", Some("phase"));
+        gff3(
+            "c\t.\ta\t1 \t2\t. \t+ \t. \t.\n",
+            "1: byte 0: column 4: blanks around a column: expected tabs alone, found \"1 \"",
+            Some("blanks"),
+        );
+        gff3(
+            "c\t.\ta\t1\t2\t.\tx\t.\t.\n",
+            "1: byte 0: column 7: unknown strand: expected + - . or ?, found \"x\"",
+            Some("strand"),
+        );
+        gff3(
+            "c\t.\ta\t1\t2\t.\t+\t3\t.\n",
+            "1: byte 0: column 8: unknown phase: expected 0 1 2 or ., found \"3\"",
+            Some("phase"),
+        );
+        gff3(
+            "c\t.\tCDS\t1\t2\t.\t+\t.\t.\n",
+            "1: byte 0: column 8: a CDS without a phase: expected 0 1 or 2, found \".\"",
+            Some("phase"),
+        );
         gff3(
             "c d\t.\ta\t1\t2\t.\t+\t.\t.\n",
             "1: byte 0: column 1: the name of a sequence: expected letters, digits or .:^*$@!+_?-|, others as %20, found \"c d\"",
             Some("sequence-name"),
         );
-        gff3("c\t\ta\t1\t2\t.\t+\t.\t.\n", "1: byte 0: column 2: an empty column: expected text, or . where there is none", Some("empty-column"));
-        gff3("c\t.\ta\t1\t2\t.\t+\t.\ta\n", "1: byte 0: column 9: an attribute without =: found \"a\"", Some("attribute-without-value"));
+        gff3(
+            "c\t\ta\t1\t2\t.\t+\t.\t.\n",
+            "1: byte 0: column 2: an empty column: expected text, or . where there is none",
+            Some("empty-column"),
+        );
+        gff3(
+            "c\t.\ta\t1\t2\t.\t+\t.\ta\n",
+            "1: byte 0: column 9: an attribute without =: found \"a\"",
+            Some("attribute-without-value"),
+        );
         gff3(
             "##sequence-region c 1 5\nc\t.\ta\t1\t6\t.\t+\t.\t.\n",
             "2: byte 24: a feature outside of its ##sequence-region: expected positions from 1 to 5, found 1 to 6",
@@ -695,9 +763,17 @@ mod tests {
             "1: byte 0: another version of GFF: expected ##gff-version 3, found \"##gff-version 2\"",
             Some("version"),
         );
-        gff3("\n##gff-version 3\n", "2: byte 1: ##gff-version that is not the first line: found \"##gff-version 3\"", Some("version-first"));
+        gff3(
+            "\n##gff-version 3\n",
+            "2: byte 1: ##gff-version that is not the first line: found \"##gff-version 3\"",
+            Some("version-first"),
+        );
         let gtf = |line: &str, expected: &str, rule| check(line, GffDialect::Gtf, expected, rule);
-        gtf("c\t.\ta\t1\t2\t.\t?\t.\tgene_id \"g\"\n", "1: byte 0: column 7: unknown strand: expected + - or ., found \"?\"", Some("strand"));
+        gtf(
+            "c\t.\ta\t1\t2\t.\t?\t.\tgene_id \"g\"\n",
+            "1: byte 0: column 7: unknown strand: expected + - or ., found \"?\"",
+            Some("strand"),
+        );
         gtf(
             "c\t.\texon\t1\t2\t.\t+\t.\tgene_id \"g\"\n",
             "1: byte 0: column 9: an attribute is missing: expected transcript_id, found \"gene_id \\\"g\\\"\"",
@@ -712,7 +788,8 @@ mod tests {
 
     #[test]
     fn circles_cross_their_end() {
-        let circle = "##sequence-region c 1 5\nc\t.\tregion\t1\t5\t.\t+\t.\tID=c;Is_circular=true\nc\t.\ta\t4\t7\t.\t+\t.\t.\n";
+        let circle =
+            "##sequence-region c 1 5\nc\t.\tregion\t1\t5\t.\t+\t.\tID=c;Is_circular=true\nc\t.\ta\t4\t7\t.\t+\t.\t.\n";
         let records = read(circle.as_bytes(), GffDialect::Gff3, Mode::Strict).unwrap();
         assert_eq!(records[1].span, Span::new(3, 7).unwrap());
     }
@@ -755,11 +832,15 @@ mod tests {
     fn limits_hold() {
         let text = "##x y\n".repeat(100);
         let limits = Limits { max_header: 1000, ..Limits::default() };
-        let error = GffReader::new("x", text.as_bytes(), GffDialect::Gff3).with_limits(limits).next().unwrap().unwrap_err();
+        let error =
+            GffReader::new("x", text.as_bytes(), GffDialect::Gff3).with_limits(limits).next().unwrap().unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Limit);
         let text = "###\nc\t.\ta\t1\t2\t.\t+\t.\t.\n".repeat(3);
         let limits = Limits { max_records: 2, ..Limits::default() };
         let outcomes: Vec<_> = GffReader::new("x", text.as_bytes(), GffDialect::Gff3).with_limits(limits).collect();
-        assert_eq!(outcomes.iter().map(|o| o.as_ref().err().map(Error::kind)).collect::<Vec<_>>(), [None, None, Some(ErrorKind::Limit)]);
+        assert_eq!(
+            outcomes.iter().map(|o| o.as_ref().err().map(Error::kind)).collect::<Vec<_>>(),
+            [None, None, Some(ErrorKind::Limit)]
+        );
     }
 }

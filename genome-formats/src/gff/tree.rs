@@ -248,7 +248,8 @@ fn ordered(mut records: Vec<&GffRecord>) -> Vec<CodingPart> {
 
 fn hull(spans: impl Iterator<Item = Span>) -> Option<Span> {
     spans.reduce(|a, b| {
-        Span::new(a.start().min(b.start()), a.end().max(b.end())).expect("the smaller start is not behind the larger end")
+        Span::new(a.start().min(b.start()), a.end().max(b.end()))
+            .expect("the smaller start is not behind the larger end")
     })
 }
 
@@ -401,7 +402,8 @@ impl Builder {
                         let id = id.clone();
                         let model = self.tree.features[child].first();
                         let names = ["gene_id", "transcript_id"];
-                        let names = names.iter().take(2 - level).filter_map(|key| Some((*key, model.attributes.get(key)?)));
+                        let names =
+                            names.iter().take(2 - level).filter_map(|key| Some((*key, model.attributes.get(key)?)));
                         let record = GffRecord {
                             kind: kind.to_owned(),
                             span,
@@ -617,7 +619,11 @@ mod tests {
             "x.gff: features are parts of each other in record \"a\"",
             "parent-cycle",
         );
-        check(&[("a", 1, 3, '+', "ID=a;Parent=a")], "x.gff: features are parts of each other in record \"a\"", "parent-cycle");
+        check(
+            &[("a", 1, 3, '+', "ID=a;Parent=a")],
+            "x.gff: features are parts of each other in record \"a\"",
+            "parent-cycle",
+        );
     }
 
     #[test]
@@ -627,7 +633,8 @@ mod tests {
             let outcome = reader.check_parents().map_err(|error| error.to_string());
             assert_eq!(outcome.as_ref().copied().map_err(|error| &**error), expected);
         };
-        let good = gff3(&[("exon", 1, 3, '+', "Parent=g%2C,h"), ("gene", 1, 3, '+', "ID=h"), ("gene", 1, 3, '+', "ID=g%2c")]);
+        let good =
+            gff3(&[("exon", 1, 3, '+', "Parent=g%2C,h"), ("gene", 1, 3, '+', "ID=h"), ("gene", 1, 3, '+', "ID=g%2c")]);
         check(&good, Ok(3));
         check(&gff3(&[("exon", 1, 3, '+', "Parent=g")]), Err("x.gff:1: column 9: a Parent that no line has as its ID"));
     }

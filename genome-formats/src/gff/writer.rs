@@ -198,7 +198,9 @@ impl<W: Write> GffWriter<W> {
         self.put_columns(record);
         let mut blank = "";
         for (key, values) in record.attributes.iter() {
-            if key.is_empty() || key.contains(|c: char| c.is_ascii_whitespace() || c.is_ascii_control() || "\";".contains(c)) {
+            if key.is_empty()
+                || key.contains(|c: char| c.is_ascii_whitespace() || c.is_ascii_control() || "\";".contains(c))
+            {
                 return Err("the key of a GTF attribute is empty, or has blanks, quotes or ;");
             }
             for value in values {
@@ -315,8 +317,14 @@ mod tests {
         let gtf = |change, expected| check(change, GffDialect::Gtf, expected);
         gtf(|r| r.strand = GffStrand::Unknown, "GTF has no sign for an unknown strand in record \"c\"");
         gtf(|r| r.attributes = Default::default(), "a GTF line without gene_id in record \"c\"");
-        gtf(|r| r.attributes.push("a b", "x"), "the key of a GTF attribute is empty, or has blanks, quotes or ; in record \"c\"");
-        gtf(|r| r.attributes.push("a", "\""), "the value of a GTF attribute has quotes or control characters in record \"c\"");
+        gtf(
+            |r| r.attributes.push("a b", "x"),
+            "the key of a GTF attribute is empty, or has blanks, quotes or ; in record \"c\"",
+        );
+        gtf(
+            |r| r.attributes.push("a", "\""),
+            "the value of a GTF attribute has quotes or control characters in record \"c\"",
+        );
         check(|_| (), GffDialect::Gff2, "GFF2 is read but not written");
     }
 
@@ -334,7 +342,8 @@ mod tests {
         let value = prop_oneof!["[a-z0-9]{0,4}", "\\PC{0,5}", "[ ;=&,%\\t]{0,4}"];
         let attributes = proptest::collection::vec((text(), value), 0..5);
         let place = (0u64..1 << 50, 1u64..1 << 40);
-        let record = (text(), proptest::option::of(text()), text(), place, any::<Option<f64>>(), strand(), 0u8..4, attributes);
+        let record =
+            (text(), proptest::option::of(text()), text(), place, any::<Option<f64>>(), strand(), 0u8..4, attributes);
         let record = record.prop_map(|(seq_name, source, kind, (start, length), score, strand, phase, attributes)| {
             let ids = [("gene_id".to_owned(), "g".to_owned()), ("transcript_id".to_owned(), "t".to_owned())];
             GffRecord {

@@ -383,7 +383,8 @@ impl<R: Read> WigReader<R> {
             }
         }
         if span.is_empty() {
-            let error = self.lines.error(ErrorKind::Coordinate, "a span without a base").expecting("an end behind the start");
+            let error =
+                self.lines.error(ErrorKind::Coordinate, "a span without a base").expecting("an end behind the start");
             self.guard.forgive("empty-span", error.finding(format!("{start} and {end}")))?;
         }
         if start < self.last_end && (declared || self.is_bedgraph) {
@@ -552,14 +553,29 @@ mod tests {
     fn layouts() {
         let check = |text: &str, expected: &[Signal]| {
             assert_eq!(read(text.as_bytes(), Mode::Strict).unwrap(), expected, "{text}");
-            assert_eq!(read(text.replace('\n', "\r\n").as_bytes(), Mode::Strict).unwrap(), expected, "{text} with CRLF");
-            assert_eq!(read(text.trim_end().as_bytes(), Mode::Strict).unwrap(), expected, "{text} without a last line end");
-            assert_eq!(read(format!("\u{feff}{text}").as_bytes(), Mode::Strict).unwrap(), expected, "{text} with a mark");
+            assert_eq!(
+                read(text.replace('\n', "\r\n").as_bytes(), Mode::Strict).unwrap(),
+                expected,
+                "{text} with CRLF"
+            );
+            assert_eq!(
+                read(text.trim_end().as_bytes(), Mode::Strict).unwrap(),
+                expected,
+                "{text} without a last line end"
+            );
+            assert_eq!(
+                read(format!("\u{feff}{text}").as_bytes(), Mode::Strict).unwrap(),
+                expected,
+                "{text} with a mark"
+            );
         };
         check("", &[]);
         check("\n\n# nothing\n", &[]);
         check("fixedStep chrom=c start=1\n5\n-6.5 \n", &[signal("c", 0, 1, 5.0), signal("c", 1, 2, -6.5)]);
-        check("fixedStep  span=2 step=3 start=10 chrom=c\n5\n6\n", &[signal("c", 9, 11, 5.0), signal("c", 12, 14, 6.0)]);
+        check(
+            "fixedStep  span=2 step=3 start=10 chrom=c\n5\n6\n",
+            &[signal("c", 9, 11, 5.0), signal("c", 12, 14, 6.0)],
+        );
         check("variableStep chrom=c\n7 1e3\n9\t.5\n", &[signal("c", 6, 7, 1000.0), signal("c", 8, 9, 0.5)]);
         check(
             "browser position c:1-2\ntrack type=bedGraph name='a b'\nc 0 2 1\nc 2 4 2\nd\t1\t2\t3\nc 0 1 4\n",
@@ -578,12 +594,30 @@ mod tests {
             let error = read(text.as_bytes(), Mode::Strict).unwrap_err();
             assert_eq!(error.to_string(), format!("x.wig:{expected}"), "{text:?}");
         };
-        check("5\n", "1: byte 0: a line that does not fit: expected fixedStep, variableStep, track or four columns, found \"5\"");
-        check("fixedStep start=1\n", "1: byte 0: a declaration without a sequence: expected chrom=NAME, found \"fixedStep start=1\"");
-        check("fixedStep chrom=c\n", "1: byte 0: fixedStep without a start: expected start=POSITION, found \"fixedStep chrom=c\"");
-        check("fixedStep chrom=c start=0\n", "1: byte 0: start of a declaration: expected a whole number from 1, found \"0\"");
-        check("fixedStep chrom=c start=1 step=0\n", "1: byte 0: step of a declaration: expected a whole number from 1, found \"0\"");
-        check("variableStep chrom=c span=0\n", "1: byte 0: span of a declaration: expected a whole number from 1, found \"0\"");
+        check(
+            "5\n",
+            "1: byte 0: a line that does not fit: expected fixedStep, variableStep, track or four columns, found \"5\"",
+        );
+        check(
+            "fixedStep start=1\n",
+            "1: byte 0: a declaration without a sequence: expected chrom=NAME, found \"fixedStep start=1\"",
+        );
+        check(
+            "fixedStep chrom=c\n",
+            "1: byte 0: fixedStep without a start: expected start=POSITION, found \"fixedStep chrom=c\"",
+        );
+        check(
+            "fixedStep chrom=c start=0\n",
+            "1: byte 0: start of a declaration: expected a whole number from 1, found \"0\"",
+        );
+        check(
+            "fixedStep chrom=c start=1 step=0\n",
+            "1: byte 0: step of a declaration: expected a whole number from 1, found \"0\"",
+        );
+        check(
+            "variableStep chrom=c span=0\n",
+            "1: byte 0: span of a declaration: expected a whole number from 1, found \"0\"",
+        );
         check(
             "variableStep chrom=c start=3\n",
             "1: byte 0: a declaration with another setting: expected chrom and span, each once, found \"start=3\"",
@@ -592,13 +626,34 @@ mod tests {
             "fixedStep chrom=c start=3 start=4\n",
             "1: byte 0: a declaration with another setting: expected chrom, start, step and span, each once, found \"start=4\"",
         );
-        check("variableStep chrom=c\n0 1\n", "2: byte 21: position 0: WIG counts from 1: expected a position from 1, found 0");
-        check("variableStep chrom=c\nx 1\n", "2: byte 21: a position that is not a whole number: expected a whole number, found \"x\"");
-        check("variableStep chrom=c\n1\n", "2: byte 21: a line that does not fit: expected a position and a value, found \"1\"");
-        check("fixedStep chrom=c start=1\n1 2\n", "2: byte 26: a line that does not fit: expected a value, found \"1 2\"");
-        check("fixedStep chrom=c start=1\nx\n", "2: byte 26: a value that is not a number: expected a number, found \"x\"");
-        check("fixedStep chrom=c start=1\nNaN\n", "2: byte 26: a value that is not finite: expected a finite number, found NaN");
-        check("fixedStep chrom=c start=1\n1e999\n", "2: byte 26: a value that is not finite: expected a finite number, found inf");
+        check(
+            "variableStep chrom=c\n0 1\n",
+            "2: byte 21: position 0: WIG counts from 1: expected a position from 1, found 0",
+        );
+        check(
+            "variableStep chrom=c\nx 1\n",
+            "2: byte 21: a position that is not a whole number: expected a whole number, found \"x\"",
+        );
+        check(
+            "variableStep chrom=c\n1\n",
+            "2: byte 21: a line that does not fit: expected a position and a value, found \"1\"",
+        );
+        check(
+            "fixedStep chrom=c start=1\n1 2\n",
+            "2: byte 26: a line that does not fit: expected a value, found \"1 2\"",
+        );
+        check(
+            "fixedStep chrom=c start=1\nx\n",
+            "2: byte 26: a value that is not a number: expected a number, found \"x\"",
+        );
+        check(
+            "fixedStep chrom=c start=1\nNaN\n",
+            "2: byte 26: a value that is not finite: expected a finite number, found NaN",
+        );
+        check(
+            "fixedStep chrom=c start=1\n1e999\n",
+            "2: byte 26: a value that is not finite: expected a finite number, found inf",
+        );
         check(
             "fixedStep chrom=c start=1 span=2\n1\n2\n",
             "3: byte 35: values overlap or are out of order: expected a 0-based start from 2, found 1",
@@ -609,12 +664,18 @@ mod tests {
         );
         check("c 5 4 1\n", "1: byte 0: the end is in front of the start: expected an end from 5, found 4");
         check("c 5 5 1\n", "1: byte 0: a span without a base: expected an end behind the start, found 5 and 5");
-        check("c 1 5 1\nc 4 6 1\n", "2: byte 8: values overlap or are out of order: expected a 0-based start from 5, found 4");
+        check(
+            "c 1 5 1\nc 4 6 1\n",
+            "2: byte 8: values overlap or are out of order: expected a 0-based start from 5, found 4",
+        );
         check(
             "fixedStep chrom=c start=1\nc 0 1 1\n",
             "2: byte 26: four columns below a declaration: expected a track line between them",
         );
-        check("track name=a\n", "1: byte 0: a track of another type: expected type=wiggle_0 or type=bedGraph, found no type");
+        check(
+            "track name=a\n",
+            "1: byte 0: a track of another type: expected type=wiggle_0 or type=bedGraph, found no type",
+        );
         check(
             "track type=bedGraph\nfixedStep chrom=c start=1\n",
             "2: byte 20: a WIG declaration in a track of type bedGraph: expected four columns",
@@ -657,7 +718,10 @@ mod tests {
             "fixedStep chrom=c start=1\n",
             "x:1: byte 0: a WIG declaration in a bedGraph file: expected four columns, found \"fixedStep chrom=c start=1\"",
         );
-        check("c 1 2\n", "x:1: byte 0: a line that does not fit: expected four columns: name, start, end, value, found \"c 1 2\"");
+        check(
+            "c 1 2\n",
+            "x:1: byte 0: a line that does not fit: expected four columns: name, start, end, value, found \"c 1 2\"",
+        );
     }
 
     #[test]

@@ -77,7 +77,8 @@ impl TrackLine {
             if key.is_empty() || key.contains(|c: char| c == '=' || c.is_whitespace() || c.is_control()) {
                 return Err("the name of a track setting is empty or has blanks");
             }
-            let plain = !value.is_empty() && !value.contains(|c: char| c.is_ascii_whitespace() || matches!(c, '"' | '\''));
+            let plain =
+                !value.is_empty() && !value.contains(|c: char| c.is_ascii_whitespace() || matches!(c, '"' | '\''));
             let quote = match (plain, value.contains('"'), value.contains('\'')) {
                 (true, ..) => "",
                 (false, false, _) => "\"",

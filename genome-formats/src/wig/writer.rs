@@ -92,13 +92,7 @@ enum Open {
 impl<W: Write> WigWriter<W> {
     /// Writes to `out`, which should be buffered.
     pub fn new(out: W) -> Self {
-        Self {
-            out,
-            check: Check::default(),
-            waiting: Vec::new(),
-            name: Vec::new(),
-            open: Open::None,
-        }
+        Self { out, check: Check::default(), waiting: Vec::new(), name: Vec::new(), open: Open::None }
     }
 
     /// Opens a track.
@@ -330,14 +324,18 @@ mod tests {
     #[test]
     fn names_and_lengths_open_new_declarations() {
         let signals = [signal("a", 0, 1, 1.0), signal("a", 1, 3, 2.0), signal("b", 0, 2, -0.5)];
-        let expected = "variableStep chrom=a\n1 1\nvariableStep chrom=a span=2\n2 2\nvariableStep chrom=b span=2\n1 -0.5\n";
+        let expected =
+            "variableStep chrom=a\n1 1\nvariableStep chrom=a span=2\n2 2\nvariableStep chrom=b span=2\n1 -0.5\n";
         assert_eq!(wig(&signals).unwrap(), expected);
     }
 
     #[test]
     fn what_cannot_be_read_back_is_refused() {
         let check = |signals: &[Signal], expected: &str| assert_eq!(wig(signals).unwrap_err().to_string(), expected);
-        check(&[signal("a b", 0, 1, 1.0)], "<output>: the name is empty, has blanks or opens a comment in record \"a b\"");
+        check(
+            &[signal("a b", 0, 1, 1.0)],
+            "<output>: the name is empty, has blanks or opens a comment in record \"a b\"",
+        );
         check(&[signal("track", 0, 1, 1.0)], "<output>: the name is a word of the format in record \"track\"");
         check(&[signal("a", 0, 1, f64::NAN)], "<output>: the value is not finite in record \"a\"");
         check(&[signal("a", 1, 1, 1.0)], "<output>: the span has no base in record \"a\"");
