@@ -111,7 +111,7 @@ impl LabelSet {
 }
 
 /// The number that a label writes in the usual way: no sign, no leading zero.
-fn whole_number(label: &str) -> Option<u64> {
+pub(crate) fn whole_number(label: &str) -> Option<u64> {
     let number: u64 = label.parse().ok()?;
     (number.to_string() == label).then_some(number)
 }
