@@ -13,6 +13,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::fasta::FastaWriter;
 use crate::fastq::{FastqRecord, FastqWriter, QualityEncoding};
 use crate::genbank::{GenbankRecord, GenbankWriter};
+use crate::guard::Forgiven;
 use crate::gff::{GffAttributes, GffDialect, GffRecord, GffStrand, GffWriter};
 use crate::input::{Compression, Format};
 use crate::location::LocationPart;
@@ -42,6 +43,8 @@ pub struct Converted {
     pub written: u64,
     /// Records that the format has no place for, by reason.
     pub skipped: std::collections::BTreeMap<&'static str, u64>,
+    /// What a lenient reader let pass.
+    pub forgiven: Forgiven,
 }
 
 impl fmt::Display for Converted {
@@ -103,7 +106,8 @@ pub fn convert(mut records: Records, path: impl AsRef<Path>, to: Format, options
     }
     let mut done = Converted::default();
     if to == Format::BigWig {
-        bigwig(records, path, options, &mut done)?;
+        bigwig(&mut records, path, options, &mut done)?;
+        done.forgiven = records.forgiven();
         return Ok(done);
     }
     let mut writer = Writer::create(path, to, &records, options)?;
@@ -112,16 +116,17 @@ pub fn convert(mut records: Records, path: impl AsRef<Path>, to: Format, options
         writer.write(record?, &mut done)?;
     }
     writer.finish()?;
+    done.forgiven = records.forgiven();
     Ok(done)
 }
 
-fn bigwig(records: Records, path: &Path, options: &ConvertOptions, done: &mut Converted) -> Result<()> {
+fn bigwig(records: &mut Records, path: &Path, options: &ConvertOptions, done: &mut Converted) -> Result<()> {
     let sizes = if options.sizes.is_empty() { records.sequence_lengths() } else { options.sizes.clone() };
     if sizes.is_empty() {
         let problem = "bigWig needs the lengths of the sequences";
         return Err(Error::new(ErrorKind::Unsupported, path.display().to_string(), problem));
     }
-    let signals = records.filter_map(|record| match record {
+    let signals = records.by_ref().filter_map(|record| match record {
         Ok(Record::Signal(signal)) => {
             done.read += 1;
             done.written += 1;

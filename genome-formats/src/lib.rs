@@ -89,7 +89,7 @@ mod window;
 
 #[doc(inline)]
 pub use alphabet::Letters;
-pub use bam::index::{BamIndex, MakeIndex};
+pub use bam::index::BamIndex;
 pub use bam::reader::{BamQuery, BamReader};
 pub use bam::record::{BamTag, BamView};
 pub use bam::writer::BamWriter;
@@ -114,7 +114,11 @@ pub use gff::{
     GffView, GffWriter, TreeFeature,
 };
 pub use guard::{Forgiven, Mode};
+pub use index::fai::{Fai, FaiEntry};
+pub use index::fasta::IndexedFasta;
 pub use index::gzi::Gzi;
+pub use index::text::{IndexedText, Preset, RegionLines};
+pub use index::{IndexOptions, MakeIndex};
 pub use input::{Compression, Format, Input, InputOptions, Limits};
 pub use labelled::{Labelled, LabelledFile, read_labelled, read_labelled_input};
 pub use labels::LabelSet;

@@ -11,16 +11,6 @@ use crate::error::{Error, ErrorKind, Result, count, quote};
 use crate::input::Limits;
 use crate::sam::header::SamHeader;
 
-/// Whether a missing index is made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub enum MakeIndex {
-    /// A missing index is an error.
-    #[default]
-    Never,
-    /// It is made in one pass over the file, and written beside it.
-    IfMissing,
-}
-
 /// A part of a BAM file, by virtual positions: from the first record to the end of the last one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Chunk {

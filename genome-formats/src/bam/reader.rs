@@ -6,11 +6,12 @@ use std::io::{BufReader, Read, Seek};
 use std::path::{Path, PathBuf};
 
 use super::bgzf::BgzfReader;
-use super::index::{BamIndex, Chunk, MakeIndex};
+use super::index::{BamIndex, Chunk};
 use super::record::{BamView, FIXED, Layout};
 use crate::coord::Span;
 use crate::error::{Error, ErrorKind, Result, count, quote};
 use crate::guard::{Forgiven, Guard, Mode};
+use crate::index::MakeIndex;
 use crate::input::Limits;
 use crate::sam::header::{HeaderKind, LINE_COST, Problem, SamHeader};
 use crate::sam::reader::{Order, new_guard};
@@ -100,7 +101,7 @@ impl BamReader<BufReader<File>> {
                 }
                 BamIndex::open(&place, self.guard.limits)?
             }
-            None if make == MakeIndex::IfMissing => {
+            None if make != MakeIndex::Never => {
                 let index = BamReader::open_with(&path, self.guard.mode, self.guard.limits)?.make_index()?;
                 index.save_beside(&path)?;
                 index

@@ -154,6 +154,7 @@ fn are_known(block: &[u8; LETTERS], letters: Letters) -> bool {
             common || letters.first_unknown(block).is_none()
         }
         Letters::Any => block.iter().fold(true, |all, b| all & (0x21..0x7f).contains(b)),
+        Letters::Protein => letters.first_unknown(block).is_none(),
     }
 }
 
