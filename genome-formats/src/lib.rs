@@ -31,6 +31,10 @@
 //! | [`DatasetDir`], [`LabelSet`] | a folder of train, dev and test files; class names |
 //! | [`Input`], [`Format`], [`Limits`] | where bytes come from, and how many are kept |
 //! | [`Cds`], [`Protein`], [`Flank`], [`GeneticCode`] | coding sequences, proteins, upstream bases, NCBI's genetic codes |
+//! | [`orfs`], [`Orf`], [`OrfOptions`] | open reading frames |
+//! | [`SequenceStats`], [`gc_windows`], [`KmerCounts`] | GC content and skew, N50, soft-masked share, k-mers |
+//! | [`Motif`], [`SequenceIndex`] | IUPAC patterns and exact words on both strands |
+//! | [`IntervalIndex`], [`merge_spans`] | what overlaps, what is nearest |
 //! | [`SeqRecord`], [`Span`], [`Strand`], [`Topology`], [`alphabet`] | the record model |
 //! | [`Error`], [`ErrorKind`] | what went wrong, and where |
 
@@ -44,13 +48,17 @@ mod genbank;
 mod genetic_code;
 mod guard;
 mod input;
+mod intervals;
 mod iupac;
 mod labelled;
 mod labels;
 mod lines;
 mod location;
+mod motif;
+mod orf;
 mod record;
 pub mod sequences;
+mod stats;
 mod table;
 mod topology;
 mod window;
@@ -64,9 +72,13 @@ pub use genbank::{Feature, GenbankReader, GenbankRecord};
 pub use genetic_code::GeneticCode;
 pub use guard::{Forgiven, Mode};
 pub use input::{Format, Input, Limits};
+pub use intervals::{Interval, IntervalIndex, Overlaps, merge_spans};
 pub use labelled::{Labelled, LabelledFile, read_labelled, read_labelled_input};
 pub use labels::LabelSet;
 pub use location::{Location, LocationPart, Operator};
+pub use motif::{IndexHit, Motif, MotifHit, MotifHits, SequenceIndex};
+pub use orf::{Orf, OrfOptions, OrfStart, OrfStarts, Orfs, orfs};
 pub use record::SeqRecord;
 pub use sequences::Sequences;
+pub use stats::{GcWindow, GcWindows, KmerCounts, LengthSummary, Nx, SequenceStats, gc_windows};
 pub use topology::Topology;
