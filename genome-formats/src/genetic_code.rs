@@ -1,15 +1,4 @@
 //! NCBI's genetic codes: which codon means which amino acid, and where translation may start and stop.
-//!
-//! The tables are those of NCBI's `gc.prt`, version 4.6 (<https://www.ncbi.nlm.nih.gov/Taxonomy/Utils/wprintgc.cgi>).
-//! Numbers 7, 8 and 17 to 20 were deleted there or never given. Codons are ordered as in that file: the bases in the order
-//! `T C A G`, the first base slowest.
-//!
-//! Traps:
-//!
-//! - A codon can mean an amino acid *and* end a protein: `TGA` in table 27, all three stop codons in table 28, `TAA` and
-//!   `TAG` in table 31. [`GeneticCode::translate_codon`] gives the amino acid, [`GeneticCode::is_stop`] says that a
-//!   protein may end there.
-//! - A start codon stands for methionine only where translation starts: `GTG` is M there and V everywhere else.
 
 use std::fmt;
 
@@ -111,6 +100,17 @@ static TABLES: [Table; 27] = [
 ];
 
 /// A genetic code: a small handle that is copied freely.
+///
+/// The tables are those of NCBI's `gc.prt`, version 4.6 (<https://www.ncbi.nlm.nih.gov/Taxonomy/Utils/wprintgc.cgi>).
+/// Numbers 7, 8 and 17 to 20 were deleted there or never given. Codons are ordered as in that file: the bases in the order
+/// `T C A G`, the first base slowest.
+///
+/// Traps:
+///
+/// - A codon can mean an amino acid *and* end a protein: `TGA` in table 27, all three stop codons in table 28, `TAA` and
+///   `TAG` in table 31. [`GeneticCode::translate_codon`] gives the amino acid, [`GeneticCode::is_stop`] says that a
+///   protein may end there.
+/// - A start codon stands for methionine only where translation starts: `GTG` is M there and V everywhere else.
 ///
 /// ```
 /// use genome_formats::GeneticCode;
@@ -260,19 +260,16 @@ mod tests {
 
     /// `TGA=W` for each codon that differs from table 1.
     fn differences(code: GeneticCode) -> String {
-        let codons = (0..64).map(codon).filter(|&c| code.translate_codon(c) != GeneticCode::STANDARD.translate_codon(c));
-        let shown: Vec<String> = codons
-            .map(|c| format!("{}={}", String::from_utf8_lossy(&c), code.translate_codon(c) as char))
-            .collect();
+        let codons =
+            (0..64).map(codon).filter(|&c| code.translate_codon(c) != GeneticCode::STANDARD.translate_codon(c));
+        let shown: Vec<String> =
+            codons.map(|c| format!("{}={}", String::from_utf8_lossy(&c), code.translate_codon(c) as char)).collect();
         shown.join(" ")
     }
 
     fn with(code: GeneticCode, test: impl Fn(GeneticCode, [u8; 3]) -> bool) -> String {
-        let codons: Vec<String> = (0..64)
-            .map(codon)
-            .filter(|&c| test(code, c))
-            .map(|c| String::from_utf8_lossy(&c).into_owned())
-            .collect();
+        let codons: Vec<String> =
+            (0..64).map(codon).filter(|&c| test(code, c)).map(|c| String::from_utf8_lossy(&c).into_owned()).collect();
         codons.join(" ")
     }
 

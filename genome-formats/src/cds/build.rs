@@ -87,7 +87,8 @@ impl Cds {
     /// A coding sequence from the lines of one protein. Attributes follow through [`Cds::annotate`].
     ///
     /// Lines are put into the order of translation: by their start, from the right on the reverse strand; trans-spliced
-    /// ones by their `part`, else as they come. The phase of the first one trims.
+    /// ones by their `part`, else as they come. On a ring, lines that touch the origin from both sides run over it. The
+    /// phase of the first one trims.
     ///
     /// # Errors
     /// [`ErrorKind::Empty`] without lines; [`ErrorKind::Coordinate`] for lines on both strands that are not trans-spliced,
@@ -110,9 +111,9 @@ impl Cds {
                     .error(ErrorKind::Coordinate, "a coding sequence on both strands")
                     .expecting("one strand, or trans-splicing"));
             }
-            match first.strand {
-                Strand::Forward => ordered.sort_by_key(|l| (l.span.start(), l.span.end())),
-                Strand::Reverse => ordered.sort_by_key(|l| std::cmp::Reverse((l.span.end(), l.span.start()))),
+            sort_along(&mut ordered, lines.ring);
+            if first.strand == Strand::Reverse {
+                ordered.reverse();
             }
         }
         cds.phase = ordered[0].phase.unwrap_or(0);
@@ -206,6 +207,19 @@ fn open(part: &LocationPart, strand: Strand) -> bool {
     if part.strand == strand { part.partial_start } else { part.partial_end }
 }
 
+/// Sorts lines from left to right. Where they touch both sides of the origin of a ring, they run over it: then the right
+/// one of the widest gap comes first.
+fn sort_along(lines: &mut [CdsLine], ring: Option<u64>) {
+    lines.sort_by_key(|l| l.span);
+    let touches =
+        |l: u64| lines.first().is_some_and(|f| f.span.start() == 0) && lines.iter().any(|n| n.span.end() == l);
+    if ring.is_some_and(touches) {
+        let gap = |i: &usize| lines[*i].span.start().saturating_sub(lines[i - 1].span.end());
+        let widest = (1..lines.len()).max_by_key(gap).unwrap_or(0);
+        lines.rotate_left(widest);
+    }
+}
+
 fn covers(outer: Span, inner: Span) -> bool {
     outer.start() <= inner.start() && inner.end() <= outer.end()
 }
@@ -289,7 +303,13 @@ mod tests {
     }
 
     fn record() -> GenbankRecord {
-        GenbankRecord { name: "R".into(), version: Some("R.1".into()), circular: true, seq: vec![b'A'; 100], ..Default::default() }
+        GenbankRecord {
+            name: "R".into(),
+            version: Some("R.1".into()),
+            circular: true,
+            seq: vec![b'A'; 100],
+            ..Default::default()
+        }
     }
 
     fn show(cds: &Cds) -> String {
@@ -371,7 +391,9 @@ mod tests {
             "7",
             "an unknown transl_table in record \"CDS 1..9\": expected 1-6, 9-16 or 21-33, found 7",
         );
-        for text in ["", "(pos:5..7)", "(pos:,aa:Sec)", "(pos:5..7,aa:Nothing)", "pos:5..7,aa:Sec", "(pos:X:5..7,aa:Sec)"] {
+        for text in
+            ["", "(pos:5..7)", "(pos:,aa:Sec)", "(pos:5..7,aa:Nothing)", "pos:5..7,aa:Sec", "(pos:X:5..7,aa:Sec)"]
+        {
             let error = Cds::from_feature(&feature("1..9", &[("transl_except", text)]), &record()).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Syntax, "{text}");
         }
@@ -413,6 +435,14 @@ mod tests {
         let ring = |l: CdsLine| CdsLines { ring: Some(20), ..cds(vec![l]) };
         check(ring(line(15, 26, Forward, 0)), "+15..20 +0..6 /0");
         check(ring(line(15, 26, Reverse, 0)), "-0..6 -15..20 /0");
+        // Others write two lines.
+        let lines = |strand| vec![line(0, 3, strand, 0), line(12, 14, strand, 0), line(15, 20, strand, 0)];
+        let ring = |l: Vec<CdsLine>| CdsLines { ring: Some(20), ..cds(l) };
+        check(ring(lines(Forward)), "+12..14 +15..20 +0..3 /0");
+        check(ring(lines(Reverse)), "-0..3 -15..20 -12..14 /0");
+        check(cds(lines(Forward)), "+0..3 +12..14 +15..20 /0");
+        check(ring(vec![line(0, 20, Forward, 0)]), "+0..20 /0");
+        let ring = |l: CdsLine| CdsLines { ring: Some(20), ..cds(vec![l]) };
         check(
             ring(line(20, 26, Forward, 0)),
             "chr: a line lies outside the ring in record \"CDS 1..0\": expected a start in 1..20, found 21..26",

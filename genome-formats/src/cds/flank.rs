@@ -74,7 +74,7 @@ impl Flank {
         let flank = match span.start().checked_sub(taken) {
             Some(start) => Span::new(start, span.start())?,
             // Over the origin: counted on from the end.
-            None => Span::new(span.start() + length - taken, span.start() + length)?,
+            None => Span::new(length - (taken - span.start()), length.checked_add(span.start())?)?,
         };
         Self::new(flank, strand, n - taken, length)
     }
@@ -83,7 +83,7 @@ impl Flank {
         let room = room(span, length, topology, length.checked_sub(span.end())?)?;
         let taken = n.min(room);
         let start = if span.end() == length && taken > 0 && topology.is_circular() { 0 } else { span.end() };
-        Self::new(Span::new(start, start + taken)?, strand, n - taken, length)
+        Self::new(Span::new(start, start.checked_add(taken)?)?, strand, n - taken, length)
     }
 
     fn new(span: Span, strand: Strand, missing: u64, length: u64) -> Option<Self> {

@@ -1,46 +1,10 @@
 //! Coding sequences: from a feature or annotation lines to nucleotides and protein.
-//!
-//! A [`Cds`] holds its parts in the order in which the ribosome reads them, each with its strand. So joins, genes on the
-//! reverse strand, trans-splicing from both strands, genes across the origin of a ring, and ribosomal slippage (the join
-//! takes a base twice, or leaves one out) need no special case.
-//!
-//! Rules, after the INSDC feature table definition (<https://www.insdc.org/submitting-standards/feature-table/>) and the
-//! GFF3 specification 1.26:
-//!
-//! - `/codon_start` (1, 2 or 3) is the first base of the first whole codon; a GFF phase (0, 1 or 2) is the number of bases
-//!   in front of it: `phase = codon_start - 1`. Only the phase of the first part counts; it trims the coding sequence.
-//! - A start codon of the table gives M if the 5' end is complete and the phase is 0.
-//! - `/transl_except=(pos:5..7,aa:Sec)` gives a codon another meaning: `Sec` is U, `Pyl` is O, `TERM` a stop, `OTHER` X. A
-//!   position of one or two bases at the end completes a stop codon (`TERM`) that polyadenylation makes.
-//! - One or two bases behind the last whole codon give an amino acid if every way to complete the codon has the same one,
-//!   as NCBI does (`GT` is V).
-//! - `RNA editing` in `/exception` means that the protein is not that of the DNA: nothing here can know it.
-//!
-//! ```
-//! use genome_formats::{Cds, GenbankReader};
-//!
-//! let text: &[u8] = b"LOCUS       RING 15 bp DNA circular SYN 01-JAN-2026
-//! FEATURES             Location/Qualifiers
-//!      CDS             join(10..15,1..6)
-//!                      /transl_table=11
-//!                      /transl_except=(pos:13..15,aa:Sec)
-//! ORIGIN
-//!         1 aaataaccc gtgtga
-//! //
-//! ";
-//! let record = GenbankReader::new("ring.gb", text).next().unwrap()?;
-//! let cds = Cds::from_feature(&record.features[0], &record)?;
-//! assert_eq!(cds.nucleotides(&record.seq)?, b"gtgtgaaaataa");
-//! let protein = cds.translate(&record.seq)?;
-//! assert_eq!(protein.letters, b"MUK"); // GTG starts, TGA is selenocysteine here, TAA ends
-//! assert!(protein.stop && protein.internal_stops.is_empty());
-//! # Ok::<(), genome_formats::Error>(())
-//! ```
 
 mod build;
 mod flank;
 mod translate;
 
+pub(crate) use build::wrap;
 pub use build::{CdsLine, CdsLines};
 pub use flank::Flank;
 pub use translate::Protein;
@@ -53,6 +17,43 @@ use crate::genetic_code::GeneticCode;
 use crate::location::LocationPart;
 
 /// A coding sequence. Any value is legal; extraction and translation check the coordinates.
+///
+/// A [`Cds`] holds its parts in the order in which the ribosome reads them, each with its strand. So joins, genes on the
+/// reverse strand, trans-splicing from both strands, genes across the origin of a ring, and ribosomal slippage (the join
+/// takes a base twice, or leaves one out) need no special case.
+///
+/// Rules, after the INSDC feature table definition (<https://www.insdc.org/submitting-standards/feature-table/>) and the
+/// GFF3 specification 1.26:
+///
+/// - `/codon_start` (1, 2 or 3) is the first base of the first whole codon; a GFF phase (0, 1 or 2) is the number of bases
+///   in front of it: `phase = codon_start - 1`. Only the phase of the first part counts; it trims the coding sequence.
+/// - A start codon of the table gives M if the 5' end is complete and the phase is 0.
+/// - `/transl_except=(pos:5..7,aa:Sec)` gives a codon another meaning: `Sec` is U, `Pyl` is O, `TERM` a stop, `OTHER` X. A
+///   position of one or two bases at the end completes a stop codon (`TERM`) that polyadenylation makes.
+/// - One or two bases behind the last whole codon give an amino acid if every way to complete the codon has the same one,
+///   as NCBI does (`GT` is V).
+/// - `RNA editing` in `/exception` means that the protein is not that of the DNA: nothing here can know it.
+///
+/// ```
+/// use genome_formats::{Cds, GenbankReader};
+///
+/// let text: &[u8] = b"LOCUS       RING 15 bp DNA circular SYN 01-JAN-2026
+/// FEATURES             Location/Qualifiers
+///      CDS             join(10..15,1..6)
+///                      /transl_table=11
+///                      /transl_except=(pos:13..15,aa:Sec)
+/// ORIGIN
+///         1 aaataaccc gtgtga
+/// //
+/// ";
+/// let record = GenbankReader::new("ring.gb", text).next().unwrap()?;
+/// let cds = Cds::from_feature(&record.features[0], &record)?;
+/// assert_eq!(cds.nucleotides(&record.seq)?, b"gtgtgaaaataa");
+/// let protein = cds.translate(&record.seq)?;
+/// assert_eq!(protein.letters, b"MUK"); // GTG starts, TGA is selenocysteine here, TAA ends
+/// assert!(protein.stop && protein.internal_stops.is_empty());
+/// # Ok::<(), genome_formats::Error>(())
+/// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Cds {
     /// The sequence that the spans count in.

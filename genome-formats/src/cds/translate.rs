@@ -58,10 +58,7 @@ impl Cds {
     ///
     /// # Errors
     /// Those of `fetch`; [`ErrorKind::Coordinate`] where it gives fewer or more bases than asked for.
-    pub fn nucleotides_with<'a>(
-        &self,
-        mut fetch: impl FnMut(&str, Span) -> Result<Cow<'a, [u8]>>,
-    ) -> Result<Vec<u8>> {
+    pub fn nucleotides_with<'a>(&self, mut fetch: impl FnMut(&str, Span) -> Result<Cow<'a, [u8]>>) -> Result<Vec<u8>> {
         let mut bases = Vec::new();
         for part in &self.parts {
             let letters = fetch(part.accession.as_deref().unwrap_or(&self.sequence), part.span)?;
@@ -154,7 +151,7 @@ impl Cds {
         for part in self.parts.iter().filter(|p| p.accession.is_none()) {
             for base in except.spans.iter().flat_map(|s| s.start()..s.end()).filter(|&b| part.span.contains(b)) {
                 let inside = offset_in(part, base);
-                if let Some(codon) = (offset + inside).checked_sub(self.phase.into()).map(|o| o / 3) {
+                if let Some(codon) = offset.saturating_add(inside).checked_sub(self.phase.into()).map(|o| o / 3) {
                     match found.iter_mut().find(|(c, _)| *c == codon) {
                         Some((_, n)) => *n += 1,
                         None => found.push((codon, 1)),
@@ -352,11 +349,7 @@ mod tests {
         );
         let mut cds = good();
         cds.parts[0].accession = Some("J00194.1".into());
-        check(
-            cds,
-            ErrorKind::Unsupported,
-            "s: a part lies in another sequence in record \"abc\": found \"J00194.1\"",
-        );
+        check(cds, ErrorKind::Unsupported, "s: a part lies in another sequence in record \"abc\": found \"J00194.1\"");
         for (start, end) in [(1, 4), (0, 4), (3, 3), (20, 23)] {
             let cds = Cds { transl_except: vec![except(start, end, b'U')], ..good() };
             let error = cds.translate(b"ATGAAATAA").unwrap_err();
