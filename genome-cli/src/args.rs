@@ -1,6 +1,7 @@
 //! The command line.
 
 use crate::device::DeviceChoice;
+use crate::format_args::{ConvertArgs, DatasetArgs, ExtractArgs, OrfsArgs, StatsArgs};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use model_zoo::Pooling;
 use std::path::PathBuf;
@@ -25,6 +26,16 @@ pub(crate) enum Command {
     Embed(EmbedArgs),
     /// Train a base model on whole genomes by masked-language modelling
     Pretrain(PretrainArgs),
+    /// Count what is in files of any genome format
+    Stats(StatsArgs),
+    /// Write one format as another
+    Convert(ConvertArgs),
+    /// Cut out regions, coding sequences, proteins, features or upstream bases
+    Extract(ExtractArgs),
+    /// Find open reading frames on both strands
+    Orfs(OrfsArgs),
+    /// Make data sets from genomes; check them for leaks
+    Dataset(DatasetArgs),
     /// Show version, features, devices and memory
     Doctor(DoctorArgs),
 }

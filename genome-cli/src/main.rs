@@ -1,18 +1,24 @@
-//! The binary `genome`: fine-tunes DNA language models, predicts and embeds.
+//! The binary `genome`: reads genome files, fine-tunes DNA language models, predicts and embeds.
 //!
 //! Results go to stdout, everything else to stderr. Exit codes: 0, 1 nothing found, 2 error.
 
 mod args;
 mod bases;
+mod convert;
+mod dataset;
 mod device;
 mod doctor;
 mod embed;
+mod extract;
 mod finetune;
+mod format_args;
+mod orfs;
 mod output;
 mod predict;
 mod pretrain;
 mod quickstart;
 mod sequences;
+mod stats;
 mod system;
 mod ui;
 
@@ -44,6 +50,11 @@ fn main() -> ExitCode {
         Command::Finetune(args) => finetune::run(&args),
         Command::Predict(args) => predict::run(&args),
         Command::Embed(args) => embed::run(&args),
+        Command::Stats(args) => stats::run(&args),
+        Command::Convert(args) => convert::run(&args),
+        Command::Extract(args) => extract::run(&args),
+        Command::Orfs(args) => orfs::run(&args),
+        Command::Dataset(args) => dataset::run(&args.command),
         Command::Doctor(args) => doctor::run(&args),
     };
     match done {

@@ -1,6 +1,7 @@
 //! Where results go.
 
 use anyhow::{Context, Result, bail};
+use genome_formats::{Forgiven, Output};
 use std::io::{BufWriter, ErrorKind, Write};
 use std::path::Path;
 
@@ -12,6 +13,18 @@ pub(crate) fn stdout() -> BufWriter<std::io::StdoutLock<'static>> {
 /// True if the reader of our output went away, which is no error (`genome predict ... | head`).
 pub(crate) fn is_closed_pipe(error: &anyhow::Error) -> bool {
     error.chain().any(|e| e.downcast_ref::<std::io::Error>().is_some_and(|e| e.kind() == ErrorKind::BrokenPipe))
+}
+
+/// Where a command writes: a file, compressed if its name ends in `.gz`, or stdout. It has to be finished.
+pub(crate) fn out_file(path: Option<&Path>) -> Result<Output> {
+    Ok(Output::create(path.unwrap_or(Path::new("-")))?)
+}
+
+/// What a lenient reader let pass, on stderr.
+pub(crate) fn say_forgiven(forgiven: &Forgiven) {
+    for (rule, n, first) in forgiven.iter() {
+        eprintln!("note: forgiven {n} times: {rule}; the first: {first}");
+    }
 }
 
 /// Refuses an out folder that holds something, unless `force`.

@@ -13,8 +13,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::fasta::FastaWriter;
 use crate::fastq::{FastqRecord, FastqWriter, QualityEncoding};
 use crate::genbank::{GenbankRecord, GenbankWriter};
-use crate::guard::Forgiven;
 use crate::gff::{GffAttributes, GffDialect, GffRecord, GffStrand, GffWriter};
+use crate::guard::Forgiven;
 use crate::input::{Compression, Format};
 use crate::location::LocationPart;
 use crate::output::Output;
@@ -96,7 +96,12 @@ pub fn targets(from: Format) -> &'static [Format] {
 /// # Errors
 ///
 /// The target is not among [`targets`], a record is broken, or the format cannot hold one.
-pub fn convert(mut records: Records, path: impl AsRef<Path>, to: Format, options: &ConvertOptions) -> Result<Converted> {
+pub fn convert(
+    mut records: Records,
+    path: impl AsRef<Path>,
+    to: Format,
+    options: &ConvertOptions,
+) -> Result<Converted> {
     let path = path.as_ref();
     let from = records.format();
     if !targets(from).contains(&to) {
@@ -165,9 +170,7 @@ impl Writer {
         let vcf = || records.vcf_header().cloned().unwrap_or_default();
         Ok(match to {
             Format::Fasta => Self::Fasta(FastaWriter::new(name, out)),
-            Format::Fastq => {
-                Self::Fastq(FastqWriter::new(name, out).with_encoding(options.encoding), options.encoding)
-            }
+            Format::Fastq => Self::Fastq(FastqWriter::new(name, out).with_encoding(options.encoding), options.encoding),
             Format::Genbank => Self::Genbank(GenbankWriter::new(name, out)),
             Format::Csv => {
                 let mut writer = csv::Writer::from_writer(out);
@@ -286,9 +289,7 @@ impl Writer {
             Self::Fasta(writer) => writer.finish()?,
             Self::Fastq(writer, _) => writer.finish()?,
             Self::Genbank(writer) => writer.finish()?,
-            Self::Csv(writer, name) => {
-                writer.into_inner().map_err(|e| Error::from_io(name, e.into_error()))?
-            }
+            Self::Csv(writer, name) => writer.into_inner().map_err(|e| Error::from_io(name, e.into_error()))?,
             Self::Sam(writer) => writer.finish()?,
             Self::Bam(writer) => writer.finish()?,
             Self::Vcf(writer) => writer.finish()?,

@@ -45,6 +45,10 @@
 //! | [`Region`] | `chr1:1,000-2,000` |
 //! | [`annotation`] | features in one shape, from GenBank, EMBL, GFF3 and GTF |
 //! | [`Cds`], [`Protein`], [`Flank`], [`GeneticCode`] | coding sequences, proteins, upstream bases, NCBI's genetic codes |
+//! | [`orfs`], [`Orf`], [`OrfOptions`] | open reading frames |
+//! | [`SequenceStats`], [`gc_windows`], [`KmerCounts`] | GC content and skew, N50, soft-masked share, k-mers |
+//! | [`Motif`], [`SequenceIndex`] | IUPAC patterns and exact words on both strands |
+//! | [`IntervalIndex`], [`merge_spans`] | what overlaps, what is nearest |
 //! | [`SeqRecord`], [`Span`], [`Strand`], [`Topology`], [`alphabet`] | the record model |
 //! | [`Error`], [`ErrorKind`] | what went wrong, and where |
 
@@ -70,17 +74,21 @@ mod gff;
 mod guard;
 mod index;
 mod input;
+mod intervals;
 mod iupac;
 mod labelled;
 mod labels;
 mod lines;
 mod location;
+mod motif;
+mod orf;
 mod output;
 mod record;
 mod records;
 mod region;
 mod sam;
 pub mod sequences;
+mod stats;
 mod table;
 mod topology;
 pub mod vcf;
@@ -120,9 +128,12 @@ pub use index::gzi::Gzi;
 pub use index::text::{IndexedText, Preset, RegionLines};
 pub use index::{IndexOptions, MakeIndex};
 pub use input::{Compression, Format, Input, InputOptions, Limits};
+pub use intervals::{Interval, IntervalIndex, Overlaps, merge_spans};
 pub use labelled::{Labelled, LabelledFile, read_labelled, read_labelled_input};
 pub use labels::LabelSet;
 pub use location::{Location, LocationPart, Operator};
+pub use motif::{IndexHit, Motif, MotifHit, MotifHits, SequenceIndex};
+pub use orf::{Orf, OrfOptions, OrfStart, OrfStarts, Orfs, orfs};
 pub use output::Output;
 pub use record::SeqRecord;
 pub use records::{ReadOptions, Record, Records, open};
@@ -135,6 +146,7 @@ pub use sam::record::Alignment;
 pub use sam::tags::{SamTag, Tag, TagArray, TagValue, Tags};
 pub use sam::writer::SamWriter;
 pub use sequences::Sequences;
+pub use stats::{GcWindow, GcWindows, KmerCounts, LengthSummary, Nx, SequenceStats, gc_windows};
 pub use topology::Topology;
 pub use wig::{
     BedGraphReader, BedGraphWriter, Signal, SignalView, TrackLine, WigReader, WigToBed, WigWriter, wig_to_bed,

@@ -75,6 +75,11 @@ impl<G: Genome> DatasetBuilder<G> {
         Self { genome, options, inputs: Vec::new() }
     }
 
+    /// Where the letters come from.
+    pub fn genome(&self) -> &G {
+        &self.genome
+    }
+
     /// Names a file that the genome or the items come from, for the manifest.
     pub fn with_input(mut self, file: FileHash) -> Self {
         self.inputs.push(file);

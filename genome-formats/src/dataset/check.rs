@@ -409,9 +409,7 @@ impl Neighbours {
                         None => true,
                         Some(known) => (0..3).any(|split| other[split] && known[split].is_none()),
                     };
-                    if !(lacks(class_a, in_b) || lacks(class_b, in_a))
-                        || !sketches.is_likely(a as usize, b as usize)
-                    {
+                    if !(lacks(class_a, in_b) || lacks(class_b, in_a)) || !sketches.is_likely(a as usize, b as usize) {
                         continue;
                     }
                     if set_a.is_empty() {

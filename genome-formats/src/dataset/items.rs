@@ -17,17 +17,6 @@ pub struct Site {
     pub label: String,
 }
 
-/// A measured value on a stretch of a genome: a line of WIG, bedGraph or bigWig.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Signal {
-    /// The sequence that it is on.
-    pub seq_name: String,
-    /// Where.
-    pub span: Span,
-    /// The value of each of its bases.
-    pub value: f64,
-}
-
 /// A variant: a line of VCF or BCF.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VariantSite {

@@ -1,7 +1,7 @@
 //! Data sets for training: built from genomes, read back, checked for leakage.
 //!
 //! - [`DatasetBuilder`] cuts labelled windows out of a [`Genome`] around what lies on it: [`Site`]s (features of GFF, GTF,
-//!   BED, GenBank), [`Signal`]s (WIG, bedGraph, bigWig) or [`VariantSite`]s (VCF, BCF). It settles what train, dev and
+//!   BED, GenBank), [`Signal`](crate::Signal)s (WIG, bedGraph, bigWig) or [`VariantSite`]s (VCF, BCF). It settles what train, dev and
 //!   test get before it cuts, makes negatives, removes duplicates on both strands, and writes `train.csv`, `dev.csv`,
 //!   `test.csv`, `windows.tsv` and `manifest.json`.
 //! - [`DatasetDir`] reads such a folder for training.
@@ -36,11 +36,12 @@ use serde::{Deserialize, Serialize};
 
 pub use builder::{Dataset, DatasetBuilder, DatasetRow};
 pub use check::{
-    CheckOptions, Example, Finding, LabelConflict, LabelConflicts, LeakReport, PairReport, SplitReport, check, check_with,
+    CheckOptions, Example, Finding, LabelConflict, LabelConflicts, LeakReport, PairReport, SplitReport, check,
+    check_with,
 };
 pub use dir::DatasetDir;
 pub use genome::{Genome, MemoryGenome};
-pub use items::{Signal, Site, VariantSite, whole_sequences};
+pub use items::{Site, VariantSite, whole_sequences};
 pub use manifest::{FileHash, GenomeSummary, Manifest, SplitCounts};
 pub use minhash::Near;
 pub use options::{DatasetOptions, Dedupe, Negatives, SignalLabels, SplitBy, Summary, VariantLabels};

@@ -2,10 +2,11 @@
 
 use super::builder::{Dataset, DatasetBuilder, Work};
 use super::genome::Genome;
-use super::items::{Signal, Site};
+use super::items::Site;
 use super::options::{SignalLabels, Summary};
 use super::rows::DropReason;
 use crate::error::{ErrorKind, Result};
+use crate::wig::Signal;
 
 impl<G: Genome> DatasetBuilder<G> {
     /// A set whose rows are windows of regions, labelled by the signal over them: sites from a file, or

@@ -635,10 +635,7 @@ mod tests {
             b"@a\nA\n+\nI\n\n@b\nA\n+\nI\n",
             ":5: byte 9: a blank line that is not at the end of the file: expected a line with @ and a name",
         );
-        check(
-            b"@a\nA\n\nC\n+\nII\n",
-            ":3: byte 5: a blank line in record \"a\": expected letters or the + line",
-        );
+        check(b"@a\nA\n\nC\n+\nII\n", ":3: byte 5: a blank line in record \"a\": expected letters or the + line");
     }
 
     #[test]
@@ -676,7 +673,10 @@ mod tests {
     fn limits_hold() {
         let check = |text: &[u8], limits: Limits, expected: Option<&str>| {
             let result: Result<Vec<_>> = FastqReader::new("x", text).with_limits(limits).collect();
-            assert_eq!(result.err().map(|e| (e.kind(), e.to_string())), expected.map(|e| (ErrorKind::Limit, e.to_owned())));
+            assert_eq!(
+                result.err().map(|e| (e.kind(), e.to_string())),
+                expected.map(|e| (ErrorKind::Limit, e.to_owned()))
+            );
         };
         let text = b"@a\nACGT\n+\nIIII\n@b\nACGTA\n+\nIIIII\n";
         check(text, Limits { max_line: 6, ..Limits::default() }, None);
@@ -714,7 +714,13 @@ mod tests {
 
     /// Valid records with some damage.
     fn texts() -> impl Strategy<Value = Vec<u8>> {
-        let record = ("[a-z]{1,3}( [a-z]{1,2})?", 0usize..80, any::<bool>(), any::<bool>(), prop_oneof![9 => Just(1000usize), 1 => 1usize..60]);
+        let record = (
+            "[a-z]{1,3}( [a-z]{1,2})?",
+            0usize..80,
+            any::<bool>(),
+            any::<bool>(),
+            prop_oneof![9 => Just(1000usize), 1 => 1usize..60],
+        );
         let record = record.prop_map(|(title, length, repeat, crlf, width)| {
             let wrap = |text: &[u8]| match length {
                 0 => "\n".to_owned(),
@@ -726,22 +732,28 @@ mod tests {
             let text = format!("@{title}\n{}+{again}\n{}", wrap(&seq), wrap(&quality));
             if crlf { text.replace('\n', "\r\n") } else { text }
         });
-        let damage = (any::<proptest::sample::Index>(), prop_oneof![any::<u8>(), proptest::sample::select(&b"@+\n\r .A-\0"[..])], 0..3u8);
-        (proptest::collection::vec(record, 1..8), proptest::collection::vec(damage, 0..3)).prop_map(|(records, damage)| {
-            let mut text = records.concat().into_bytes();
-            for (at, byte, kind) in damage {
-                if text.is_empty() {
-                    break;
+        let damage = (
+            any::<proptest::sample::Index>(),
+            prop_oneof![any::<u8>(), proptest::sample::select(&b"@+\n\r .A-\0"[..])],
+            0..3u8,
+        );
+        (proptest::collection::vec(record, 1..8), proptest::collection::vec(damage, 0..3)).prop_map(
+            |(records, damage)| {
+                let mut text = records.concat().into_bytes();
+                for (at, byte, kind) in damage {
+                    if text.is_empty() {
+                        break;
+                    }
+                    let at = at.index(text.len());
+                    match kind {
+                        0 => text[at] = byte,
+                        1 => text.insert(at, byte),
+                        _ => drop(text.remove(at)),
+                    }
                 }
-                let at = at.index(text.len());
-                match kind {
-                    0 => text[at] = byte,
-                    1 => text.insert(at, byte),
-                    _ => drop(text.remove(at)),
-                }
-            }
-            text
-        })
+                text
+            },
+        )
     }
 
     proptest! {

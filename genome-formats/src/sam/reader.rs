@@ -242,7 +242,10 @@ fn read_header<R: Read>(lines: &mut LineReader<R>, guard: &mut Guard) -> Result<
         }
         cost += line.len() as u64 + LINE_COST;
         if cost > guard.limits.max_header {
-            let problem = format!("the header is larger than {} bytes (each line counts {LINE_COST} more)", guard.limits.max_header);
+            let problem = format!(
+                "the header is larger than {} bytes (each line counts {LINE_COST} more)",
+                guard.limits.max_header
+            );
             return Err(lines.error(ErrorKind::Limit, problem));
         }
         if let Err(error) = std::str::from_utf8(line) {
@@ -255,7 +258,9 @@ fn read_header<R: Read>(lines: &mut LineReader<R>, guard: &mut Guard) -> Result<
         places.push((lines.number(), lines.start()));
     }
     if empty {
-        return Err(Error::new(ErrorKind::Empty, lines.name(), "the file is empty").expecting("a SAM header or alignments"));
+        return Err(
+            Error::new(ErrorKind::Empty, lines.name(), "the file is empty").expecting("a SAM header or alignments")
+        );
     }
     let name = lines.name().to_owned();
     SamHeader::build(text, &mut |problem: Problem<'_>| {
@@ -289,7 +294,13 @@ impl<'a, R: Read> Report<'a, R> {
     }
 
     #[cold]
-    fn forgive(&mut self, rule: &'static str, problem: &'static str, expected: &'static str, found: &[u8]) -> Result<()> {
+    fn forgive(
+        &mut self,
+        rule: &'static str,
+        problem: &'static str,
+        expected: &'static str,
+        found: &[u8],
+    ) -> Result<()> {
         let error = self.error(problem, expected, found);
         self.guard.forgive(rule, error)
     }
@@ -367,7 +378,11 @@ impl<'a, R: Read> Report<'a, R> {
             // "Sum of lengths of the M/I/S/=/X operations shall equal the length of SEQ."
             column(self, 5);
             let found = format!("{} and {}", count(lengths.read, "base"), count(sequence.len() as u64, "letter"));
-            let error = self.error("CIGAR and SEQ differ in length", "as many letters in SEQ as bases in M, I, S, = and X", b"");
+            let error = self.error(
+                "CIGAR and SEQ differ in length",
+                "as many letters in SEQ as bases in M, I, S, = and X",
+                b"",
+            );
             return Err(error.finding(found));
         }
         let qualities = column(self, 10);
@@ -423,7 +438,9 @@ impl<'a, R: Read> Report<'a, R> {
         match parse_unsigned(digits, MAX_POSITION) {
             Some(length) if text[0] == b'-' => Ok(-(length as i32)),
             Some(length) => Ok(length as i32),
-            None => Err(self.error("TLEN is not a number of its range", "an integer from -2147483647 to 2147483647", text)),
+            None => {
+                Err(self.error("TLEN is not a number of its range", "an integer from -2147483647 to 2147483647", text))
+            }
         }
     }
 
@@ -463,7 +480,12 @@ impl<'a, R: Read> Report<'a, R> {
             return Err(self.error(bad.problem(), bad.expected(), text));
         }
         if lengths.misplaced {
-            self.forgive("clip inside CIGAR", "a clip inside a CIGAR", "H at the ends only, S inside of H at the ends only", text)?;
+            self.forgive(
+                "clip inside CIGAR",
+                "a clip inside a CIGAR",
+                "H at the ends only, S inside of H at the ends only",
+                text,
+            )?;
         }
         Ok(lengths)
     }
@@ -523,7 +545,12 @@ impl<'a, R: Read> Report<'a, R> {
             self.broken(tag.check())?;
             self.broken(seen.check(tag.tag()))?;
             if tag.kind() == b'Z' && !is_linked(header, &tag.tag(), tag.text()) {
-                self.forgive("group in header", "RG or PG that has no line in the header", "an ID of the header's lines", field)?;
+                self.forgive(
+                    "group in header",
+                    "RG or PG that has no line in the header",
+                    "an ID of the header's lines",
+                    field,
+                )?;
             }
             self.start += field.len() + 1;
         }
