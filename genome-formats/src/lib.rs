@@ -29,7 +29,12 @@
 //! | [`GenbankReader`], [`GenbankRecord`], [`Feature`], [`Location`] | GenBank with features |
 //! | [`read_labelled`], [`LabelledFile`], [`Labelled`] | CSV with `sequence,label` |
 //! | [`DatasetDir`], [`LabelSet`] | a folder of train, dev and test files; class names |
-//! | [`Input`], [`Format`], [`Limits`] | where bytes come from, and how many are kept |
+//! | [`Input`], [`Format`], [`Compression`], [`Limits`] | where bytes come from, and how many are kept |
+//! | [`Output`] | where bytes go: a whole file or none |
+//! | [`BgzfReader`], [`BgzfWriter`], [`VirtualOffset`] | BGZF, block by block |
+//! | [`Region`] | `chr1:1,000-2,000` |
+//! | [`IndexedFasta`], [`Fai`], [`Gzi`] | regions of a FASTA file |
+//! | [`IndexedText`], [`RegionLines`] | regions of VCF, GFF and BED files |
 //! | [`SeqRecord`], [`Span`], [`Strand`], [`alphabet`] | the record model |
 //! | [`Error`], [`ErrorKind`] | what went wrong, and where |
 
