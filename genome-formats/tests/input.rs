@@ -188,8 +188,12 @@ fn a_bgzf_file_without_its_end_marker_is_forgiven_on_request() {
     assert_eq!(error.kind(), ErrorKind::Truncated);
 
     let lenient = InputOptions { mode: Mode::Lenient, ..InputOptions::default() };
-    let input = Input::from_reader_with("x", Cursor::new(cut.clone()), lenient).unwrap();
-    assert_eq!(read(input).unwrap(), text);
+    let mut input = Input::from_reader_with("x", Cursor::new(cut.clone()), lenient).unwrap();
+    assert!(!input.forgave_missing_end());
+    bytes.clear();
+    input.read_to_end(&mut bytes).unwrap();
+    assert_eq!(bytes, text);
+    assert!(input.forgave_missing_end());
     let short = bgzf(b">a\nAC\n");
     let input = Input::from_bytes("x", short[..short.len() - 28].to_vec()).unwrap().with_mode(Mode::Lenient);
     assert_eq!(read(input).unwrap(), b">a\nAC\n");
@@ -407,4 +411,56 @@ fn real_compressed_files_give_the_same_bytes_as_gzip() {
             got.consume(n);
         }
     }
+}
+
+/// The format that a file of the shared corpora has, by its ending or its folder.
+fn expected_format(path: &Path) -> Option<Format> {
+    let name = path.file_name()?.to_str()?;
+    let folder = path.parent()?.file_name()?.to_str()?;
+    match name.rsplit('.').next()? {
+        "gff" | "gff3" | "gtf" => None, // three formats with endings that do not tell
+        "gb" | "gbk" | "gp" | "genbank" | "gbwithparts" => Some(Format::Genbank),
+        _ if name.ends_with(".expected") || name.ends_with(".txt") || name.ends_with(".md") => None,
+        _ => Format::from_name(name).or(match folder {
+            "fasta" => Some(Format::Fasta),
+            _ => None,
+        }),
+    }
+}
+
+#[test]
+fn real_files_are_recognised() {
+    let Some(data) = common::data_folder("real_files_are_recognised", "GENOME_DATA", "data") else { return };
+    let mut files = Vec::new();
+    files_below(&data.join("formats"), &mut files);
+    files_below(&data.join("genomes"), &mut files);
+    let (mut right, mut wrong) = (std::collections::BTreeMap::<String, u64>::new(), Vec::new());
+    for path in &files {
+        let below = path.strip_prefix(&data).unwrap();
+        let corpus = below.iter().take(2).map(|part| part.to_string_lossy()).collect::<Vec<_>>().join("/");
+        let is_gff = below.to_string_lossy().contains(".gff") || below.extension().is_some_and(|e| e == "gtf");
+        let got = Input::open(path).and_then(|input| input.format());
+        let fits = match (expected_format(path), &got) {
+            (_, Ok(Format::Gff3 | Format::Gff2 | Format::Gtf)) if is_gff => true,
+            (Some(expected), Ok(got)) => expected == *got,
+            (Some(_), Err(_)) => false,
+            (None, _) if is_gff => false,
+            (None, _) => continue,
+        };
+        if fits {
+            *right.entry(format!("{corpus} as {}", got.unwrap())).or_default() += 1;
+        } else {
+            wrong.push(format!("{}: {}", below.display(), got.map_or_else(|e| e.to_string(), |f| f.to_string())));
+        }
+    }
+    for (what, n) in &right {
+        println!("{what}: {n}");
+    }
+    println!("other: {wrong:#?}");
+    // Two empty files are rightly nothing.
+    assert!(
+        wrong.iter().all(|line| line.contains("failed_empty") && line.ends_with("the file is empty")),
+        "{wrong:#?}"
+    );
+    assert!(right.values().sum::<u64>() > 1100);
 }

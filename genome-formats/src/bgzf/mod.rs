@@ -46,6 +46,8 @@ pub(crate) const END_MARKER: [u8; 28] = [
     0x1f, 0x8b, 0x08, 0x04, 0, 0, 0, 0, 0, 0xff, 0x06, 0, 0x42, 0x43, 0x02, 0, 0x1b, 0, 0x03, 0, 0, 0, 0, 0, 0, 0, 0, 0,
 ];
 
+const SHORT: &str = "a block that is shorter than its header";
+
 pub(crate) const MISSING_END: &str = "BGZF file without its end marker: it may have been cut at a block boundary";
 
 /// A place in a BGZF file: the byte where a block starts, and the byte in the decompressed block.
@@ -98,7 +100,7 @@ impl fmt::Display for VirtualOffset {
 
 /// Whether a gzip file that starts with `head` is BGZF: its first member has the extra field `BC`.
 pub(crate) fn is_bgzf(head: &[u8]) -> bool {
-    matches!(block_size(head), Ok(Some(_)))
+    matches!(block_size(head), Ok(Some(_)) | Err(SHORT))
 }
 
 pub(crate) fn is_missing_end(error: &io::Error) -> bool {
@@ -127,7 +129,7 @@ fn block_size(head: &[u8]) -> Result<Option<usize>, &'static str> {
             let size = usize::from(u16::from_le_bytes([value[0], value[1]])) + 1;
             // Header, two bytes of deflate data, checksum and size.
             let least = 12 + extra + 2 + 8;
-            return if size < least { Err("a block that is shorter than its header") } else { Ok(Some(size)) };
+            return if size < least { Err(SHORT) } else { Ok(Some(size)) };
         }
         fields = &behind[length..];
     }

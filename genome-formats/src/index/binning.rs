@@ -79,11 +79,12 @@ pub(crate) struct Chunk {
     pub(crate) end: VirtualOffset,
 }
 
-/// A bin of one sequence; its chunks are those behind the chunks of the bin in front.
+/// A bin of one sequence.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Bin {
     pub(crate) id: u32,
-    pub(crate) chunks_end: u32,
+    /// Its chunks in the table of all.
+    pub(crate) chunks: (u32, u32),
     /// No line that overlaps the bin stands in front of this.
     pub(crate) first: VirtualOffset,
 }
@@ -111,10 +112,16 @@ impl Bins {
         Self { binning, references: Vec::new(), bins: Vec::new(), chunks: Vec::new(), windows: Vec::new() }
     }
 
-    /// Closes the current sequence: its bins, by number, and windows are the ones pushed since the last call.
-    pub(crate) fn close_reference(&mut self) {
+    /// Closes the current sequence: its bins and windows are the ones pushed since the last call. `false` when a bin stands
+    /// twice.
+    pub(crate) fn close_reference(&mut self) -> bool {
+        let start = self.references.last().map_or(0, |last| last.bins_end as usize);
+        let bins = &mut self.bins[start..];
+        bins.sort_unstable_by_key(|bin| bin.id);
+        let once = bins.windows(2).all(|pair| pair[0].id < pair[1].id);
         let (bins_end, windows_end) = (self.bins.len() as u32, self.windows.len() as u32);
         self.references.push(Reference { bins_end, windows_end });
+        once
     }
 
     /// The bins of a sequence, and its windows.
@@ -128,8 +135,8 @@ impl Bins {
     }
 
     pub(crate) fn chunks_of(&self, bin: usize) -> &[Chunk] {
-        let start = bin.checked_sub(1).map_or(0, |before| self.bins[before].chunks_end as usize);
-        &self.chunks[start..self.bins[bin].chunks_end as usize]
+        let (start, end) = self.bins[bin].chunks;
+        &self.chunks[start as usize..end as usize]
     }
 
     /// Where the lines of a sequence that may overlap `start..end` stand: sorted, joined, apart from each other.

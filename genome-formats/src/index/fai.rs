@@ -89,6 +89,11 @@ impl Fai {
     ///
     /// The index cannot be read, or breaks its rules: five columns of whole numbers, names once, lines that hold their bases.
     pub fn read(name: impl Into<String>, reader: impl Read) -> Result<Self> {
+        Self::read_some(name, reader, u64::MAX)
+    }
+
+    /// Refuses more than `most` sequences.
+    pub(crate) fn read_some(name: impl Into<String>, reader: impl Read, most: u64) -> Result<Self> {
         let mut lines = LineReader::new(name, reader, 0);
         let mut index = Self::default();
         while lines.next_line()? {
@@ -128,6 +133,10 @@ impl Fai {
                 || entry.line_width - entry.line_bases.min(entry.line_width) > 2
             {
                 return Err(lines.error(ErrorKind::Index, "broken .fai index: its numbers do not fit together"));
+            }
+            if index.entries.len() as u64 == most {
+                let problem = "stale index: it has more sequences than the file can hold";
+                return Err(lines.error(ErrorKind::Index, problem));
             }
             let name = entry.name.clone();
             if !index.push(entry) {

@@ -47,7 +47,8 @@ pub struct IndexedFasta {
 /// A file whose decompressed bytes can be read from any place.
 #[derive(Debug)]
 enum Bytes {
-    Plain(BufReader<File>),
+    /// With its length.
+    Plain(BufReader<File>, u64),
     Bgzf(Box<BgzfReader<BufReader<File>>>, Gzi),
 }
 
@@ -55,13 +56,11 @@ impl Bytes {
     /// A reader that stands at `byte` of the decompressed file.
     fn at(&mut self, byte: u64) -> io::Result<&mut dyn BufRead> {
         match self {
-            Self::Plain(reader) => {
-                // Keeps the buffer where the place is near.
+            Self::Plain(_, length) if byte > *length => Err(io::Error::new(io::ErrorKind::InvalidData, Outside)),
+            Self::Plain(reader, _) => {
+                // Keeps the buffer where the place is near. Neither is behind the end of a file, so both fit.
                 let here = reader.stream_position()?;
-                match (i64::try_from(byte), i64::try_from(here)) {
-                    (Ok(to), Ok(here)) => reader.seek_relative(to - here)?,
-                    _ => drop(reader.seek(SeekFrom::Start(byte))?),
-                }
+                reader.seek_relative(byte as i64 - here as i64)?;
                 Ok(reader)
             }
             Self::Bgzf(reader, index) => {
@@ -104,7 +103,13 @@ impl IndexedFasta {
         let (mut file, compression) = open_file(&path, options.mode)?;
         let index_path = beside(&path, ".fai");
         let index = match plan(&index_path, &path, &options)? {
-            Plan::Read => Fai::read(index_path.display().to_string(), open(&index_path)?)?,
+            Plan::Read => {
+                let length = file.seek(SeekFrom::End(0)).map_err(|e| Error::from_io(path.display().to_string(), e))?;
+                // A sequence has three bytes at least, and deflate cannot make more than 1032 bytes out of one.
+                let most =
+                    if compression == Compression::Bgzf { length.saturating_mul(1032 / 3) } else { length / 3 + 1 };
+                Fai::read_some(index_path.display().to_string(), open(&index_path)?, most)?
+            }
             Plan::Make => {
                 let name = path.display().to_string();
                 let index = if compression == Compression::Bgzf {
@@ -130,7 +135,8 @@ impl IndexedFasta {
             };
             Bytes::Bgzf(Box::new(BgzfReader::new(file).with_mode(options.mode)), blocks)
         } else {
-            Bytes::Plain(file)
+            let length = file.seek(SeekFrom::End(0)).map_err(|e| Error::from_io(path.display().to_string(), e))?;
+            Bytes::Plain(file, length)
         };
         let entries = index.entries();
         let checked = vec![false; entries.len()];
@@ -231,7 +237,11 @@ impl IndexedFasta {
 
     fn sort(&self, error: io::Error) -> Error {
         if error.get_ref().is_some_and(|e| e.is::<Outside>()) {
-            return stale(&beside(&self.path, ".gzi"), &self.path, "it points outside");
+            let index = match &self.bytes {
+                Bytes::Plain(..) => self.index_path.clone(),
+                Bytes::Bgzf(..) => beside(&self.path, ".gzi"),
+            };
+            return stale(&index, &self.path, "it points outside");
         }
         Error::from_io(self.path.display().to_string(), error)
     }

@@ -118,7 +118,7 @@ impl Tabix {
         let outcome = Self::read_all(&mut reader);
         match outcome {
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof && reader.limit() == 0 => {
-                let problem = format!("the index is larger than {limit} bytes (Limits::max_header)");
+                let problem = format!("the index is larger than {limit} bytes (half of Limits::max_header)");
                 Err(Cause::io(ErrorKind::Limit, problem))
             }
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof && error.get_ref().is_none() => {
@@ -128,7 +128,7 @@ impl Tabix {
         }
     }
 
-    fn read_all(reader: &mut impl Read) -> io::Result<Self> {
+    fn read_all(reader: &mut io::Take<impl Read>) -> io::Result<Self> {
         let mut magic = [0; 4];
         reader.read_exact(&mut magic)?;
         match &magic {
@@ -221,49 +221,45 @@ impl Tabix {
     }
 }
 
-fn read_names(reader: &mut impl Read, length: u32) -> io::Result<Names> {
+fn read_names(reader: &mut io::Take<impl Read>, length: u32) -> io::Result<Names> {
     let mut bytes = Vec::new();
     reader.by_ref().take(u64::from(length)).read_to_end(&mut bytes)?;
     if bytes.len() as u64 != u64::from(length) {
         return Err(io::ErrorKind::UnexpectedEof.into());
+    }
+    // Each name has a sequence behind it, of eight bytes at least: so many names there cannot be.
+    if memchr::memchr_iter(0, &bytes).count() as u64 > reader.limit() / 8 {
+        return Err(broken("it has more names than sequences"));
     }
     Names::new(bytes).ok_or_else(|| broken("its names do not end, or one stands twice"))
 }
 
 fn read_bins(reader: &mut impl Read, binning: Binning, references: u32, tbi: bool) -> io::Result<Bins> {
     let mut all = Bins::new(binning);
-    let mut sorted: Vec<(u32, VirtualOffset, Vec<Chunk>)> = Vec::new();
     for _ in 0..references {
-        sorted.clear();
         for _ in 0..read_u32(reader)? {
             let id = read_u32(reader)?;
             let first = if tbi { VirtualOffset::default() } else { read_u64(reader)?.into() };
-            let mut chunks = Vec::new();
+            // One number behind the bins, with counts in place of chunks.
+            let is_count = id == binning.bins() + 1;
+            if id >= binning.bins() && !is_count {
+                return Err(broken("a bin that cannot be"));
+            }
+            let start = all.chunks.len() as u32;
             for _ in 0..read_u32(reader)? {
                 let chunk = Chunk { start: read_u64(reader)?.into(), end: read_u64(reader)?.into() };
+                if is_count {
+                    continue;
+                }
                 if chunk.end < chunk.start {
                     return Err(broken("a chunk ends before it starts"));
                 }
-                chunks.push(chunk);
+                all.chunks.push(chunk);
             }
-            // One number behind the bins, with counts in place of chunks.
-            if id == binning.bins() + 1 {
-                continue;
+            let end = all.chunks.len() as u32;
+            if start < end {
+                all.bins.push(Bin { id, first, chunks: (start, end) });
             }
-            if id >= binning.bins() {
-                return Err(broken("a bin that cannot be"));
-            }
-            if !chunks.is_empty() {
-                sorted.push((id, first, chunks));
-            }
-        }
-        sorted.sort_unstable_by_key(|&(id, ..)| id);
-        if sorted.windows(2).any(|pair| pair[0].0 == pair[1].0) {
-            return Err(broken("a bin stands twice"));
-        }
-        for (id, first, chunks) in &sorted {
-            all.chunks.extend(chunks);
-            all.bins.push(Bin { id: *id, first: *first, chunks_end: all.chunks.len() as u32 });
         }
         if tbi {
             for _ in 0..read_u32(reader)? {
@@ -271,7 +267,9 @@ fn read_bins(reader: &mut impl Read, binning: Binning, references: u32, tbi: boo
                 all.windows.push(window.into());
             }
         }
-        all.close_reference();
+        if !all.close_reference() {
+            return Err(broken("a bin stands twice"));
+        }
     }
     Ok(all)
 }
@@ -332,13 +330,14 @@ impl Builder {
         let first =
             |runs: &[(u64, VirtualOffset)], window: u64| runs[runs.partition_point(|&(behind, _)| behind <= window)].1;
         for (id, chunks) in std::mem::take(&mut self.chunks) {
+            let start = self.bins.chunks.len() as u32;
             self.bins.chunks.extend(chunks);
             let first = if binning == Binning::TABIX {
                 VirtualOffset::default()
             } else {
                 first(&self.runs, binning.first_window(id))
             };
-            self.bins.bins.push(Bin { id, first, chunks_end: self.bins.chunks.len() as u32 });
+            self.bins.bins.push(Bin { id, first, chunks: (start, self.bins.chunks.len() as u32) });
         }
         if binning == Binning::TABIX {
             let windows = self.runs.last().map_or(0, |&(behind, _)| behind);

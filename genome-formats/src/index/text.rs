@@ -338,7 +338,8 @@ impl fmt::Debug for RegionLines<'_> {
 fn read_index(path: &Path, limits: Limits) -> Result<Tabix> {
     let input = Input::open_with(path, InputOptions { limits, ..InputOptions::default() })?;
     let name = input.name().to_owned();
-    Tabix::read(input, limits.max_header).map_err(|error| Error::from_io(name, error))
+    // In memory, bins may take twice what they take in the file.
+    Tabix::read(input, limits.max_header / 2).map_err(|error| Error::from_io(name, error))
 }
 
 /// Appends a line with its end; the number of bytes, 0 at the end of the file.

@@ -301,7 +301,7 @@ fn text_format(head: &[u8], whole: bool, named: Option<Format>) -> Option<Format
     }
     match found {
         // Four columns with a number in the fourth: a name in BED may be a number too.
-        Some(Format::BedGraph) if named == Some(Format::Bed) && hints.track.is_none() => Some(Format::Bed),
+        Some(Format::BedGraph) if hints.track.is_none() && matches!(named, Some(Format::Bed | Format::Wig)) => named,
         Some(found) => Some(found),
         None => gff2_by_version(&hints).or(hints.track),
     }
@@ -381,8 +381,9 @@ fn data_row(line: &[u8], hints: &Hints) -> Option<Format> {
     }
     let value = matches!(rest, [value] if is_float(value));
     match hints.track {
-        // A track of type wiggle_0 may hold bedGraph lines.
-        Some(Format::Wig | Format::BedGraph) if value => Some(Format::BedGraph),
+        // A track of type wiggle_0 may hold lines of four columns, and another track may follow it.
+        Some(Format::Wig) if value => Some(Format::Wig),
+        Some(Format::BedGraph) if value => Some(Format::BedGraph),
         Some(Format::Bed) => Some(Format::Bed),
         _ => Some(if value { Format::BedGraph } else { Format::Bed }),
     }
@@ -508,7 +509,7 @@ mod tests {
         check("chr1\t1\t5\t0.5\nchr1\t5\t6\tx\n", Some(Format::Bed));
         check("track type=bedGraph\nchr1\t1\t5\t0.5\n", Some(Format::BedGraph));
         check("browser position x\ntrack type=wiggle_0\nfixedStep chrom=1 start=1\n", Some(Format::Wig));
-        check("track type=wiggle_0\nchr1 1 5 0.5\n", Some(Format::BedGraph));
+        check("track type=wiggle_0\nchr1 1 5 0.5\n", Some(Format::Wig));
         check("track type=wiggle_0\n", Some(Format::Wig));
         check("variableStep chrom=1\n1 2\n", Some(Format::Wig));
         check("id,\"sequence\"\r\na,ACGT", Some(Format::Csv));
@@ -520,6 +521,7 @@ mod tests {
         let row = b"chr1\t1\t5\t7\n";
         assert_eq!(format_by_content(row, true, "x.bed.gz"), Some(Format::Bed));
         assert_eq!(format_by_content(row, true, "x.bdg"), Some(Format::BedGraph));
+        assert_eq!(format_by_content(row, true, "x.wig"), Some(Format::Wig));
     }
 
     #[test]

@@ -272,6 +272,11 @@ impl Input {
         })
     }
 
+    /// Whether a BGZF file without its end marker was read to its end, as [`Mode::Lenient`] allows.
+    pub fn forgave_missing_end(&self) -> bool {
+        self.file.as_ref().is_some_and(FilePosition::end_was_forgiven)
+    }
+
     /// Bytes of the file in front of the first byte that reading gives: 3 behind a byte order mark, else 0.
     pub fn start_byte(&self) -> u64 {
         self.start_byte
