@@ -119,8 +119,8 @@ impl ByteSet {
 mod avx2 {
     use std::arch::x86_64::{
         __m256i, _mm256_add_epi8, _mm256_add_epi64, _mm256_and_si256, _mm256_cmpeq_epi8, _mm256_extract_epi64,
-        _mm256_loadu_si256, _mm256_min_epu8, _mm256_movemask_epi8, _mm256_sad_epu8, _mm256_set1_epi8, _mm256_set_epi64x,
-        _mm256_setzero_si256, _mm256_shuffle_epi8, _mm256_srli_epi16, _mm256_sub_epi8,
+        _mm256_loadu_si256, _mm256_min_epu8, _mm256_movemask_epi8, _mm256_sad_epu8, _mm256_set_epi64x,
+        _mm256_set1_epi8, _mm256_setzero_si256, _mm256_shuffle_epi8, _mm256_srli_epi16, _mm256_sub_epi8,
     };
 
     use super::ByteSet;
@@ -134,7 +134,10 @@ mod avx2 {
             return None;
         }
         // SAFETY: the processor has the feature that the function is compiled for, as asked in the line above.
-        #[expect(unsafe_code, reason = "calls a safe function that is compiled for AVX2, behind the check that there is AVX2")]
+        #[expect(
+            unsafe_code,
+            reason = "calls a safe function that is compiled for AVX2, behind the check that there is AVX2"
+        )]
         Some(unsafe { prefix_avx2::<LINES>(set, bytes) })
     }
 

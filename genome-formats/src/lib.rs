@@ -53,11 +53,11 @@ pub mod sequences;
 mod table;
 mod window;
 
+#[doc(inline)]
+pub use alphabet::Letters;
 pub use coord::{Span, Strand};
 pub use dataset::DatasetDir;
 pub use error::{Error, ErrorKind, Result};
-#[doc(inline)]
-pub use alphabet::Letters;
 #[doc(inline)]
 pub use fasta::{FastaDefinition, FastaReader, FastaWriter, write_fasta};
 #[doc(inline)]

@@ -90,7 +90,7 @@ impl<R: Read> LineReader<R> {
         self.window.consume(self.length);
         self.length = 0;
         match memchr::memchr(b'\n', self.window.bytes()) {
-            Some(at) if at as u64 + 1 <= self.max_line && self.number > 0 => {
+            Some(at) if (at as u64) < self.max_line && self.number > 0 => {
                 self.length = at + 1;
                 self.number += 1;
                 Ok(true)
@@ -148,12 +148,7 @@ impl<R: Read> LineReader<R> {
     }
 
     /// An error at byte `at` of what [`LineReader::ahead`] showed.
-    pub(crate) fn error_ahead(
-        &self,
-        at: usize,
-        kind: ErrorKind,
-        problem: impl Into<Cow<'static, str>>,
-    ) -> Error {
+    pub(crate) fn error_ahead(&self, at: usize, kind: ErrorKind, problem: impl Into<Cow<'static, str>>) -> Error {
         let ahead = self.behind();
         let (before, behind) = ahead.split_at(at.min(ahead.len()));
         let from = memchr::memrchr(b'\n', before).map_or(0, |i| i + 1);

@@ -118,7 +118,8 @@ fn bio(text: &[u8], record: &mut bio::io::fasta::Record) -> Seen {
 
 fn compare(title: &str, text: &[u8]) {
     // Buffers live as long as the rounds, for everybody who can use them again.
-    let (mut record, mut any, mut bio_record) = (SeqRecord::default(), SeqRecord::default(), bio::io::fasta::Record::new());
+    let (mut record, mut any, mut bio_record) =
+        (SeqRecord::default(), SeqRecord::default(), bio::io::fasta::Record::new());
     let mut seq = Vec::new();
     duel(
         title,

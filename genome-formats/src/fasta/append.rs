@@ -79,12 +79,19 @@ mod tests {
             start = end;
         }
         let expected: Vec<u8> = text.iter().copied().filter(|&b| b != b'\n').collect();
-        assert_eq!(String::from_utf8_lossy(&out), String::from_utf8_lossy(&expected), "{:?}", String::from_utf8_lossy(text));
+        assert_eq!(
+            String::from_utf8_lossy(&out),
+            String::from_utf8_lossy(&expected),
+            "{:?}",
+            String::from_utf8_lossy(text)
+        );
     }
 
     #[test]
     fn layouts() {
-        for text in ["", "\n", "A", "A\n", "\n\n\nA\n\n", "ACG\nACG\nA", "A\nACG\nACG\nACG\nAC\n", "AC\nA\n\nAC\nAC\nA\n"] {
+        for text in
+            ["", "\n", "A", "A\n", "\n\n\nA\n\n", "ACG\nACG\nA", "A\nACG\nACG\nACG\nAC\n", "AC\nA\n\nAC\nAC\nA\n"]
+        {
             for cut in 0..=text.len() {
                 check(text.as_bytes(), &[cut]);
             }
