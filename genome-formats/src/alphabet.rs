@@ -79,9 +79,9 @@ const NUCLEOTIDES: ByteSet = ByteSet::new(b"ACGTURYSWKMBDHVNacgturyswkmbdhvn");
 const AMINO_ACIDS: ByteSet = ByteSet::range(b'A', b'Z').with(b"abcdefghijklmnopqrstuvwxyz*");
 const VISIBLE: ByteSet = ByteSet::range(b'!', b'~');
 
-/// Bytes that make a line something else than letters when they stand at its start: a definition or a comment in FASTA,
-/// the title or the second title in FASTQ.
-const LINE_MARKS: &[u8] = b">;@+";
+/// Bytes that make a line something else than letters when they stand at its start: a definition in FASTA, the title or
+/// the second title in FASTQ, a comment.
+const LINE_MARKS: &[u8] = b">@+;#!";
 
 impl Letters {
     /// The letters.

@@ -90,7 +90,7 @@ impl<R: Read> LineReader<R> {
         self.window.consume(self.length);
         self.length = 0;
         match memchr::memchr(b'\n', self.window.bytes()) {
-            Some(at) if at as u64 + 1 <= self.max_line && self.number > 0 => {
+            Some(at) if (at as u64) < self.max_line && self.number > 0 => {
                 self.length = at + 1;
                 self.number += 1;
                 Ok(true)

@@ -46,7 +46,7 @@ impl<R: Read> Window<R> {
     }
 
     /// Reads more behind what is there, once; the number of new bytes, 0 only at the end of the stream. The buffer
-    /// doubles when it is full of bytes that nobody consumed.
+    /// grows by half when it is full of bytes that nobody consumed.
     pub(crate) fn fill(&mut self) -> io::Result<usize> {
         if self.ended {
             return Ok(0);
@@ -60,7 +60,8 @@ impl<R: Read> Window<R> {
                 (self.start, self.end) = (0, self.end - self.start);
             }
             if self.end > self.buffer.len() / 2 || self.buffer.is_empty() {
-                self.buffer.resize((2 * self.buffer.len()).max(BLOCK), 0);
+                // By half and not to the double: while it moves, both the old and the new one are in memory.
+                self.buffer.resize(self.buffer.len() + (self.buffer.len() / 2).max(BLOCK), 0);
             }
         }
         loop {

@@ -101,7 +101,7 @@ fn counts_are_those_of_independent_readers() {
         let plain = path.trim_end_matches(".gz").trim_end_matches(".bgz");
         let ends = |ends: &[&str]| ends.iter().any(|e| plain.ends_with(e));
         let genbank = path.contains("/genbank/") || ends(&[".gb", ".gbk", ".gbff"]);
-        let fasta = path.contains("/fasta/") || ends(&[".fa", ".fna", ".faa", ".ffn"]);
+        let fasta = path.contains("/fasta/") || ends(&[".fa", ".fasta", ".fna", ".faa", ".ffn"]);
         if !genbank && !fasta {
             continue;
         }

@@ -22,7 +22,7 @@
 //! | rule | lenient does |
 //! |---|---|
 //! | text in front of the first record | leaves the line out |
-//! | comment line (`;`, Pearson's old form) | leaves the line out |
+//! | comment line (`;` in Pearson's old form; `#` and `!` as BLAST has them) | leaves the line out |
 //! | record without a name | reads it with an empty name |
 //! | gap or digit in a sequence (`-` `.` `*` `0`-`9`; [`Letters::Iupac`] and [`Letters::Protein`]) | leaves it out: letters that come out are always in the alphabet |
 //! | name that stood before (only on request) | reads the record |

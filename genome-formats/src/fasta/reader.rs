@@ -348,7 +348,7 @@ impl<R: Read> FastaReader<R> {
                 self.lines.skip(at + blanks, feeds);
                 self.place = Place::InLine;
             }
-            b';' if starts_line => {
+            b';' | b'#' | b'!' if starts_line => {
                 let error = self.lines.error_ahead(at, ErrorKind::Syntax, "a comment line").in_record(&self.name);
                 self.guard.forgive("comment line", error.expecting("letters or a definition line"))?;
                 self.lines.skip(at, feeds);
@@ -585,6 +585,7 @@ mod tests {
         };
         check(b"hello\n;x\n>a\nA\n", Letters::Iupac, &[("a", b"A")], &[("text in front of the first record", 2)]);
         check(b">a\n;x >\nA\n;y\n", Letters::Iupac, &[("a", b"A")], &[("comment line", 2)]);
+        check(b">a\n#x\nA\n!y\n", Letters::Iupac, &[("a", b"A")], &[("comment line", 2)]);
         check(b">a\n;x\nA;\n", Letters::Any, &[("a", b"A;")], &[("comment line", 1)]);
         check(b"> a b\nA\n", Letters::Iupac, &[("", b"A")], &[("record without a name", 1)]);
         check(b">a\n1 AC--GT\n5 .A*\n", Letters::Iupac, &[("a", b"ACGTA")], &[("gap or digit in a sequence", 5)]);

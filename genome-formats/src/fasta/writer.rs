@@ -51,7 +51,7 @@ impl<W: Write> FastaWriter<W> {
     ///
     /// Writing fails, or the record could not be read back: a name that is empty or has blanks, a description with a line
     /// end or with blanks around it, a sequence with bytes that are not visible ASCII or that could start another kind of
-    /// line, `>` and `;`.
+    /// line: `>` and the comment marks `;`, `#` and `!`.
     pub fn write(&mut self, record: &SeqRecord) -> Result<()> {
         if let Some(problem) = unwritable_letters(&record.seq) {
             return Err(Error::new(ErrorKind::Syntax, &self.name, problem).in_record(&record.name));
@@ -170,7 +170,7 @@ fn unwritable_definition(name: &str, description: Option<&str>) -> Option<&'stat
 }
 
 fn unwritable_letters(letters: &[u8]) -> Option<&'static str> {
-    let writable = |b: &u8| b.is_ascii_graphic() && !matches!(b, b'>' | b';');
+    let writable = |b: &u8| b.is_ascii_graphic() && !matches!(b, b'>' | b';' | b'#' | b'!');
     (!letters.iter().all(writable)).then_some("the sequence has bytes that FASTA cannot hold")
 }
 

@@ -42,6 +42,7 @@
 //! # Ok::<(), genome_formats::Error>(())
 //! ```
 
+mod glance;
 mod quality;
 mod reader;
 mod record;
