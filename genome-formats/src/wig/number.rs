@@ -9,6 +9,17 @@ const POW10: [f64; 23] = [
 /// The digits at the front as a number, and how many there are; `None` without digits or with more than 19.
 #[inline]
 pub(crate) fn scan_u64(bytes: &[u8]) -> Option<(u64, usize)> {
+    if let Some(block) = bytes.first_chunk::<8>() {
+        let block = u64::from_le_bytes(*block);
+        let length = (non_digits(block).trailing_zeros() / 8) as usize;
+        if (1..8).contains(&length) {
+            return Some((join_digits((block ^ ZEROS) << (64 - 8 * length)), length));
+        }
+    }
+    scan_u64_slowly(bytes)
+}
+
+fn scan_u64_slowly(bytes: &[u8]) -> Option<(u64, usize)> {
     let mut value = 0u64;
     let mut at = 0;
     while let Some(digit) = digit(bytes, at) {
@@ -18,10 +29,72 @@ pub(crate) fn scan_u64(bytes: &[u8]) -> Option<(u64, usize)> {
     (1..20).contains(&at).then_some((value, at)) // 19 digits fit
 }
 
-/// The plain decimal at the front and its length, where one multiplication gives the same double as an exact conversion;
-/// `None` where it may not, or where there is none. An exponent is not looked at.
+/// The plain decimal at the front and its length, where one division gives the same double as an exact conversion; `None`
+/// where it may not, or where there is none. An exponent is not looked at.
 #[inline]
 pub(crate) fn scan_f64(bytes: &[u8]) -> Option<(f64, usize)> {
+    match bytes.first_chunk::<16>() {
+        Some(block) => scan_short_f64(block).or_else(|| scan_f64_slowly(bytes)),
+        None => scan_f64_slowly(bytes),
+    }
+}
+
+/// As [`scan_f64`] with the line end behind the decimal: the length counts `\n` or `\r\n`.
+#[inline]
+pub(crate) fn scan_f64_line(bytes: &[u8]) -> Option<(f64, usize)> {
+    if let Some(block) = bytes.first_chunk::<16>() {
+        // The line end is found on its own, so that the processor begins the next line before it has this number.
+        let words = u128::from_le_bytes(*block);
+        let ends = u128::from(line_feeds(words as u64)) | u128::from(line_feeds((words >> 64) as u64)) << 64;
+        let end = (ends.trailing_zeros() / 8) as usize;
+        if end < 16
+            && let Some((value, length)) = scan_short_f64(block)
+            && length == end
+        {
+            return Some((value, end + 1));
+        }
+    }
+    let (value, length) = scan_f64(bytes)?;
+    match bytes.get(length..)? {
+        [b'\n', ..] => Some((value, length + 1)),
+        [b'\r', b'\n', ..] => Some((value, length + 2)),
+        _ => None,
+    }
+}
+
+/// As [`scan_f64`], for a decimal that ends inside the block: without branches on its digits, whose number the processor
+/// cannot predict.
+#[inline]
+fn scan_short_f64(block: &[u8; 16]) -> Option<(f64, usize)> {
+    let block = u128::from_le_bytes(*block);
+    let negative = block as u8 == b'-';
+    let block = block >> (8 * u32::from(negative));
+    let others = u128::from(non_digits(block as u64)) | u128::from(non_digits((block >> 64) as u64)) << 64;
+    let whole = others.trailing_zeros() / 8;
+    if whole == 16 {
+        return None;
+    }
+    let dot = (block >> (8 * whole)) as u8 == b'.';
+    let others = if dot { others & (others - 1) } else { others };
+    let end = others.trailing_zeros() / 8;
+    let digits = end - u32::from(dot);
+    // Behind a sign, the last byte of the block is none of the text.
+    if end + u32::from(negative) >= 16 || digits == 0 {
+        return None;
+    }
+    // The digits without the dot, moved to the end of the block, zeros in front of them.
+    let in_front = (1u128 << (8 * whole)) - 1;
+    let block = block ^ (u128::from(ZEROS) << 64 | u128::from(ZEROS));
+    let block = (block & in_front) | ((block >> (8 * u32::from(dot))) & !in_front);
+    let block = block << (128 - 8 * digits);
+    // At most 15 digits: an exact double, see `scan_f64_slowly`.
+    let mantissa = join_digits(block as u64) * 100_000_000 + join_digits((block >> 64) as u64);
+    let value = mantissa as f64 / POW10[(digits - whole) as usize];
+    let sign = u64::from(negative) << 63;
+    Some((f64::from_bits(value.to_bits() | sign), (end + u32::from(negative)) as usize))
+}
+
+fn scan_f64_slowly(bytes: &[u8]) -> Option<(f64, usize)> {
     let negative = bytes.first() == Some(&b'-');
     let mut at = usize::from(negative);
     let start = at;
@@ -49,6 +122,33 @@ pub(crate) fn scan_f64(bytes: &[u8]) -> Option<(f64, usize)> {
     }
     let value = mantissa as f64 / POW10[fraction];
     Some((if negative { -value } else { value }, at))
+}
+
+const ZEROS: u64 = 0x3030_3030_3030_3030;
+
+/// 0x80 in the first byte that is a line feed; what stands in the bytes behind it does not matter.
+#[inline]
+fn line_feeds(block: u64) -> u64 {
+    let block = block ^ 0x0a0a_0a0a_0a0a_0a0a;
+    block.wrapping_sub(0x0101_0101_0101_0101) & !block & 0x8080_8080_8080_8080
+}
+
+/// 0x80 in each byte that is no digit.
+#[inline]
+fn non_digits(block: u64) -> u64 {
+    const LOW: u64 = 0x7f7f_7f7f_7f7f_7f7f;
+    let block = block ^ ZEROS; // digits are 0 to 9 now, and 9 + 0x76 has no high bit
+    (((block & LOW) + 0x7676_7676_7676_7676) | block) & !LOW
+}
+
+/// The number of eight digits as values 0 to 9, the first in the lowest byte: pairs, then fours, then all.
+#[inline]
+fn join_digits(block: u64) -> u64 {
+    const MASK: u64 = 0x0000_00ff_0000_00ff;
+    let pairs = block.wrapping_mul(10).wrapping_add(block >> 8);
+    let front = (pairs & MASK).wrapping_mul(0x000f_4240_0000_0064); // 1,000,000 and 100
+    let back = ((pairs >> 16) & MASK).wrapping_mul(0x0000_2710_0000_0001); // 10,000 and 1
+    front.wrapping_add(back) >> 32
 }
 
 /// The whole text as a number, with the grammar and the rounding of `str::parse`.
@@ -153,6 +253,20 @@ mod tests {
             check(&format!("{value}"));
             check(&format!("{value:e}"));
             check(&format!("{value:.6}"));
+        }
+
+        #[test]
+        fn blocks_are_read_as_single_digits(text in "-{0,2}[0-9]{0,17}\\.?[0-9]{0,17}(\r?\n|[.e ])?", rest in "[\\x00-\\x7f]{0,20}") {
+            let text = text + &rest;
+            let bits = |found: Option<(f64, usize)>| found.map(|(value, length)| (value.to_bits(), length));
+            prop_assert_eq!(scan_u64(text.as_bytes()), scan_u64_slowly(text.as_bytes()));
+            prop_assert_eq!(bits(scan_f64(text.as_bytes())), bits(scan_f64_slowly(text.as_bytes())));
+            let line = scan_f64_slowly(text.as_bytes()).and_then(|(value, length)| match &text.as_bytes()[length..] {
+                [b'\n', ..] => Some((value, length + 1)),
+                [b'\r', b'\n', ..] => Some((value, length + 2)),
+                _ => None,
+            });
+            prop_assert_eq!(bits(scan_f64_line(text.as_bytes())), bits(line));
         }
 
         #[test]

@@ -4,7 +4,7 @@ use std::io::Read;
 use std::iter::FusedIterator;
 use std::path::Path;
 
-use super::number::{parse_f64, parse_u64, scan_f64, scan_u64};
+use super::number::{parse_f64, parse_u64, scan_f64_line, scan_u64};
 use super::track::TrackLine;
 use crate::coord::Span;
 use crate::error::{Error, ErrorKind, Result, quote};
@@ -52,6 +52,22 @@ enum Layout {
     Variable { span: u64 },
 }
 
+/// Values that are read ahead at most.
+const BATCH: usize = 128;
+
+impl Layout {
+    /// The layout of the line behind one with this span.
+    #[inline]
+    fn behind(self, span: Span) -> Self {
+        match self {
+            Self::Fixed { step, span: length, .. } => {
+                Self::Fixed { start: span.start().checked_add(step), step, span: length }
+            }
+            other => other,
+        }
+    }
+}
+
 /// A line, as the converter to BED sees it.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Item {
@@ -76,6 +92,9 @@ pub struct WigReader<R> {
     track: Option<TrackLine>,
     /// Whether four-column lines are bedGraph, which must not overlap; in a track of type wiggle_0 they may.
     is_bedgraph: bool,
+    /// Values that were read ahead, and how many of them were given.
+    batch: Vec<(Span, f64)>,
+    given: usize,
     /// Whether declarations are refused.
     only_bedgraph: bool,
 }
@@ -147,15 +166,23 @@ impl<R: Read> WigReader<R> {
             last_end: 0,
             track: None,
             is_bedgraph: true,
+            batch: Vec::new(),
+            given: 0,
             only_bedgraph: false,
         }
     }
 
     #[inline]
     fn next_value(&mut self) -> Result<Option<(Span, f64)>> {
-        if let Some(found) = self.fast()? {
-            return Ok(Some(found));
+        if self.given == self.batch.len() && !self.fill_batch()? {
+            return self.next_unusual();
         }
+        let found = self.batch[self.given];
+        self.given += 1;
+        Ok(Some(found))
+    }
+
+    fn next_unusual(&mut self) -> Result<Option<(Span, f64)>> {
         loop {
             match self.parse_line()? {
                 Some(Item::Value { span, value, .. }) => return Ok(Some((span, value))),
@@ -168,7 +195,13 @@ impl<R: Read> WigReader<R> {
     /// For the converter: the next line that is not blank.
     pub(super) fn next_item(&mut self) -> Result<Option<Item>> {
         self.guard.check_failed(self.lines.name())?;
-        let outcome = self.parse_line();
+        let outcome = match self.batch.get(self.given) {
+            Some(&(span, value)) => {
+                self.given += 1;
+                Ok(Some(Item::Value { span, value, declared: self.layout != Layout::Bed }))
+            }
+            None => self.parse_line(),
+        };
         self.guard.note(self.lines.name(), outcome)
     }
 
@@ -188,33 +221,35 @@ impl<R: Read> WigReader<R> {
         self.lines.error(kind, problem)
     }
 
-    /// Reads a plain data line straight from the buffer. Whatever is unusual, wrong or cut at the end of the buffer is left
-    /// for [`WigReader::parse_line`].
-    #[inline]
-    fn fast(&mut self) -> Result<Option<(Span, f64)>> {
+    /// Reads plain data lines straight from the buffer; `false` where there is none. Whatever is unusual, wrong or cut at
+    /// the end of the buffer is left for [`WigReader::parse_line`].
+    #[inline(never)]
+    fn fill_batch(&mut self) -> Result<bool> {
+        self.batch.clear();
+        self.given = 0;
         if self.lines.number() == 0 {
-            return Ok(None); // a byte order mark may follow
+            return Ok(false); // a byte order mark may follow
         }
-        let bytes = self.lines.ahead()?;
+        let max_line = usize::try_from(self.guard.limits.max_line).unwrap_or(usize::MAX);
         // Four-column lines of a wiggle_0 track may overlap.
-        let floor = if self.layout == Layout::Bed && !self.is_bedgraph { 0 } else { self.last_end };
-        let Some((span, value, length)) = scan_line(bytes, self.layout, &self.name) else {
-            return Ok(None);
-        };
-        if span.start() < floor || span.is_empty() || length as u64 > self.guard.limits.max_line {
-            return Ok(None);
+        let may_overlap = self.layout == Layout::Bed && !self.is_bedgraph;
+        let (mut layout, mut last_end, mut at) = (self.layout, self.last_end, 0);
+        let bytes = self.lines.ahead()?;
+        while self.batch.len() < BATCH {
+            let Some((span, value, length)) = scan_line(&bytes[at..], layout, &self.name) else { break };
+            if (span.start() < last_end && !may_overlap) || span.is_empty() || length > max_line {
+                break;
+            }
+            at += length;
+            layout = layout.behind(span);
+            last_end = last_end.max(span.end());
+            self.batch.push((span, value));
         }
-        self.lines.skip(length, 1);
-        self.advance(span);
-        Ok(Some((span, value)))
-    }
-
-    #[inline]
-    fn advance(&mut self, span: Span) {
-        if let Layout::Fixed { start, step, .. } = &mut self.layout {
-            *start = span.start().checked_add(*step);
+        if at > 0 {
+            self.lines.skip(at, self.batch.len() as u64);
+            (self.layout, self.last_end) = (layout, last_end);
         }
-        self.last_end = self.last_end.max(span.end());
+        Ok(at > 0)
     }
 
     /// Parses lines until one that is not blank; `None` at the end.
@@ -392,7 +427,8 @@ impl<R: Read> WigReader<R> {
             let error = error.expecting(format!("a 0-based start from {}", self.last_end)).finding(start.to_string());
             self.guard.forgive("overlap", error)?;
         }
-        self.advance(span);
+        self.layout = self.layout.behind(span);
+        self.last_end = self.last_end.max(span.end());
         Ok(Item::Value { span, value, declared })
     }
 }
@@ -497,43 +533,33 @@ fn words(line: &[u8]) -> impl Iterator<Item = &[u8]> {
 /// Span, value and length, line end included, of a plain data line at the front of `bytes`.
 #[inline]
 fn scan_line(bytes: &[u8], layout: Layout, name: &[u8]) -> Option<(Span, f64, usize)> {
-    let (start, end, value, length) = match layout {
-        Layout::Fixed { start, span, .. } => {
-            let start = start?;
-            let (value, length) = scan_f64(bytes)?;
-            (start, start.checked_add(span)?, value, length)
-        }
+    let (start, end, at) = match layout {
+        Layout::Fixed { start, span, .. } => (start?, start?.checked_add(span)?, 0),
         Layout::Variable { span } => {
-            let (position, blank) = scan_u64(bytes)?;
+            let (position, length) = scan_u64(bytes)?;
             let start = position.checked_sub(1)?;
-            let (value, length) = scan_f64(behind_blank(bytes, blank)?)?;
-            (start, start.checked_add(span)?, value, blank + 1 + length)
+            (start, start.checked_add(span)?, length + 1)
         }
         Layout::Bed => {
             if name.is_empty() || !bytes.starts_with(name) {
                 return None;
             }
             let from = name.len() + 1;
-            let (start, length) = scan_u64(behind_blank(bytes, name.len())?)?;
+            let (start, length) = scan_u64(behind_blank(bytes, from)?)?;
             let to = from + length + 1;
-            let (end, length) = scan_u64(behind_blank(bytes, to - 1)?)?;
-            let at = to + length + 1;
-            let (value, length) = scan_f64(behind_blank(bytes, at - 1)?)?;
-            (start, end, value, at + length)
+            let (end, length) = scan_u64(behind_blank(bytes, to)?)?;
+            (start, end, to + length + 1)
         }
     };
-    let line_end = match bytes.get(length..)? {
-        [b'\n', ..] => 1,
-        [b'\r', b'\n', ..] => 2,
-        _ => return None,
-    };
-    Some((Span::new(start, end)?, value, length + line_end))
+    let text = if at == 0 { bytes } else { behind_blank(bytes, at)? };
+    let (value, length) = scan_f64_line(text)?;
+    Some((Span::new(start, end)?, value, at + length))
 }
 
-/// The bytes behind the one blank at `at`.
+/// The bytes from `at`, in front of which stands a blank.
 #[inline]
 fn behind_blank(bytes: &[u8], at: usize) -> Option<&[u8]> {
-    matches!(bytes.get(at), Some(b' ' | b'\t')).then(|| &bytes[at + 1..])
+    matches!(bytes.get(at - 1), Some(b' ' | b'\t')).then(|| &bytes[at..])
 }
 
 #[cfg(test)]
