@@ -41,8 +41,11 @@
 //! | [`read_labelled`], [`LabelledFile`], [`Labelled`] | CSV with `sequence,label` |
 //! | [`dataset`]: [`DatasetDir`], [`LabelSet`] | data sets: made from genomes, checked for leaks, read |
 //! | [`Input`], [`Format`], [`Limits`], [`Mode`], [`Forgiven`] | where bytes come from, how many are kept, how strictly they are read |
-//! | [`Output`], [`BgzfReader`], [`BgzfWriter`] | where bytes go |
+//! | [`Compression`], [`BgzfReader`], [`BgzfWriter`], [`VirtualOffset`] | compressions; BGZF, block by block |
+//! | [`Output`] | where bytes go: a whole file or none |
 //! | [`Region`] | `chr1:1,000-2,000` |
+//! | [`IndexedFasta`], [`Fai`], [`Gzi`] | regions of a FASTA file |
+//! | [`IndexedText`], [`RegionLines`] | regions of VCF, GFF and BED files |
 //! | [`annotation`] | features in one shape, from GenBank, EMBL, GFF3 and GTF |
 //! | [`Cds`], [`Protein`], [`Flank`], [`GeneticCode`] | coding sequences, proteins, upstream bases, NCBI's genetic codes |
 //! | [`orfs`], [`Orf`], [`OrfOptions`] | open reading frames |
@@ -103,7 +106,7 @@ pub use bam::record::{BamTag, BamView};
 pub use bam::writer::BamWriter;
 pub use bed::{BedReader, BedRecord, BedView, BedWriter};
 pub use bgzf::{BgzfReader, BgzfWriter, VirtualOffset};
-pub use bigwig::{BigWigReader, BigWigSignals, Chromosome, Precision, SignalSummary, write_bigwig};
+pub use bigwig::{BigWigReader, BigWigRecords, BigWigSignals, Chromosome, Precision, SignalSummary, write_bigwig};
 pub use cds::{Cds, CdsLine, CdsLines, CdsPart, Flank, Protein, TranslExcept};
 pub use convert::{ConvertOptions, Converted, convert, targets};
 pub use coord::{Span, Strand};
@@ -114,7 +117,7 @@ pub use error::{Error, ErrorKind, Result};
 #[doc(inline)]
 pub use fasta::{FastaDefinition, FastaReader, FastaWriter, write_fasta};
 #[doc(inline)]
-pub use fastq::{FastqReader, FastqRecord, FastqView, FastqWriter, QualityEncoding};
+pub use fastq::{FastqReader, FastqRecord, FastqView, FastqWriter, QualityEncoding, QualityRange};
 pub use genbank::{Feature, GenbankReader, GenbankRecord, GenbankWriter, LengthUnit, Reference};
 pub use genetic_code::GeneticCode;
 pub use gff::{

@@ -8,6 +8,7 @@ use crate::alphabet::Letters;
 use crate::bam::reader::BamReader;
 use crate::bcf::BcfReader;
 use crate::bed::{BedReader, BedRecord};
+use crate::bigwig::{BigWigReader, BigWigRecords};
 use crate::embl::EmblReader;
 use crate::error::{Error, ErrorKind, Result};
 use crate::fasta::FastaReader;
@@ -119,6 +120,7 @@ enum Inner {
     Bed(Box<BedReader<Input>>),
     Wig(Box<WigReader<Input>>),
     BedGraph(Box<BedGraphReader<Input>>),
+    BigWig(Box<BigWigRecords<BufReader<File>>>),
     Csv(Box<Sequences>),
 }
 
@@ -134,6 +136,8 @@ impl Records {
         let format = options.format.map_or_else(|| input.format(), Ok)?;
         if format == Format::BigWig {
             // Its index lies at the end of the file.
+            let inner = Inner::BigWig(Box::new(BigWigReader::open(path)?.into_signals()));
+            return Ok(Self { name: input.name().to_owned(), format, inner });
         }
         if format == Format::Bam {
             let inner = Inner::Bam(Box::new(BamReader::open_with(path, options.mode, options.limits)?));
@@ -219,7 +223,7 @@ impl Records {
             Inner::Bed(reader) => reader.forgiven().clone(),
             Inner::Wig(reader) => reader.forgiven().clone(),
             Inner::BedGraph(reader) => reader.forgiven().clone(),
-            Inner::Csv(_) => Forgiven::default(),
+            Inner::BigWig(_) | Inner::Csv(_) => Forgiven::default(),
         }
     }
 
@@ -250,6 +254,7 @@ impl Records {
             return header.contigs().iter().filter_map(|c| Some((c.id.clone(), c.length?))).collect();
         }
         match &self.inner {
+            Inner::BigWig(reader) => reader.chromosomes().iter().map(|c| (c.name.clone(), c.length)).collect(),
             _ => Vec::new(),
         }
     }
@@ -276,6 +281,7 @@ impl Iterator for Records {
             Inner::Bed(reader) => reader.next()?.map(|r| Record::Interval(Box::new(r))),
             Inner::Wig(reader) => reader.next()?.map(Record::Signal),
             Inner::BedGraph(reader) => reader.next()?.map(Record::Signal),
+            Inner::BigWig(reader) => reader.next()?.map(Record::Signal),
             Inner::Csv(reader) => reader.next()?.map(Record::Sequence),
         })
     }

@@ -32,6 +32,6 @@ mod reader;
 mod summary;
 mod writer;
 
-pub use reader::{BigWigReader, BigWigSignals, Chromosome};
+pub use reader::{BigWigReader, BigWigRecords, BigWigSignals, Chromosome};
 pub use summary::{Precision, SignalSummary};
 pub use writer::write_bigwig;

@@ -94,20 +94,13 @@ impl<R: Read + Seek> BigWigReader<R> {
     ///
     /// The file has no such sequence, the region passes its end, or reading fails.
     pub fn signals(&mut self, seq_name: &str, region: Span) -> Result<BigWigSignals<'_, R>> {
-        let (query, length) = self.query(seq_name, region)?;
-        let blocks = self.source.blocks(self.header.index, query)?;
-        let section = Section { at: 24, ..Section::default() };
-        Ok(BigWigSignals {
-            name: seq_name.to_owned(),
-            reader: self,
-            query,
-            length,
-            blocks,
-            data: Vec::new(),
-            section,
-            last_end: 0,
-            failed: false,
-        })
+        let scan = Scan::new(self, seq_name, region)?;
+        Ok(BigWigSignals { reader: self, scan })
+    }
+
+    /// All values of the file, sequence by sequence.
+    pub fn into_signals(self) -> BigWigRecords<R> {
+        BigWigRecords { reader: self, next: 0, scan: None }
     }
 
     /// A value for each base of a region; `NaN` where there is none.
@@ -221,6 +214,75 @@ struct Section {
 #[derive(Debug)]
 pub struct BigWigSignals<'a, R> {
     reader: &'a mut BigWigReader<R>,
+    scan: Scan,
+}
+
+impl<R: Read + Seek> BigWigSignals<'_, R> {
+    /// The next value, without an allocation; `None` at the end.
+    ///
+    /// # Errors
+    ///
+    /// The file is broken, or reading fails; every later call fails too.
+    pub fn next_view(&mut self) -> Result<Option<SignalView<'_>>> {
+        let next = self.advance()?;
+        Ok(next.map(|(span, value)| SignalView { seq_name: self.scan.name.as_bytes(), span, value: value.into() }))
+    }
+
+    pub(super) fn advance(&mut self) -> Result<Option<(Span, f32)>> {
+        self.scan.advance(self.reader)
+    }
+}
+
+/// All values of a bigWig file, see [`BigWigReader::into_signals`]. After an error it gives nothing more.
+#[derive(Debug)]
+pub struct BigWigRecords<R> {
+    reader: BigWigReader<R>,
+    /// The sequence behind the one that is read.
+    next: usize,
+    scan: Option<Scan>,
+}
+
+impl<R> BigWigRecords<R> {
+    /// The sequences that have values, in the order of the file.
+    pub fn chromosomes(&self) -> &[Chromosome] {
+        &self.reader.chromosomes
+    }
+}
+
+impl<R: Read + Seek> Iterator for BigWigRecords<R> {
+    type Item = Result<Signal>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            if let Some(scan) = &mut self.scan {
+                match scan.advance(&mut self.reader) {
+                    Ok(Some((span, value))) => {
+                        return Some(Ok(Signal { seq_name: scan.name.clone(), span, value: value.into() }));
+                    }
+                    Ok(None) => self.scan = None,
+                    Err(error) if error.kind() == ErrorKind::Failed => return None,
+                    Err(error) => return Some(Err(error)),
+                }
+            }
+            let Chromosome { name, length } = self.reader.chromosomes.get(self.next)?.clone();
+            self.next += 1;
+            let whole = Span::new(0, length).expect("0 is not behind anything");
+            match Scan::new(&mut self.reader, &name, whole) {
+                Ok(scan) => self.scan = Some(scan),
+                Err(error) => {
+                    self.next = self.reader.chromosomes.len();
+                    return Some(Err(error));
+                }
+            }
+        }
+    }
+}
+
+impl<R: Read + Seek> FusedIterator for BigWigRecords<R> {}
+
+/// Where reading stands in a region.
+#[derive(Debug)]
+struct Scan {
     name: String,
     query: Query,
     /// Of the sequence.
@@ -232,42 +294,40 @@ pub struct BigWigSignals<'a, R> {
     failed: bool,
 }
 
-impl<R: Read + Seek> BigWigSignals<'_, R> {
-    /// The next value, without an allocation; `None` at the end.
-    ///
-    /// # Errors
-    ///
-    /// The file is broken, or reading fails; every later call fails too.
-    pub fn next_view(&mut self) -> Result<Option<SignalView<'_>>> {
-        let next = self.advance()?;
-        Ok(next.map(|(span, value)| SignalView { seq_name: self.name.as_bytes(), span, value: value.into() }))
+impl Scan {
+    fn new<R: Read + Seek>(reader: &mut BigWigReader<R>, seq_name: &str, region: Span) -> Result<Self> {
+        let (query, length) = reader.query(seq_name, region)?;
+        let blocks = reader.source.blocks(reader.header.index, query)?;
+        let section = Section { at: 24, ..Section::default() };
+        let name = seq_name.to_owned();
+        Ok(Self { name, query, length, blocks, data: Vec::new(), section, last_end: 0, failed: false })
     }
 
-    pub(super) fn advance(&mut self) -> Result<Option<(Span, f32)>> {
-        let path = self.reader.source.path();
+    fn advance<R: Read + Seek>(&mut self, reader: &mut BigWigReader<R>) -> Result<Option<(Span, f32)>> {
         if self.failed {
+            let path = reader.source.path();
             return Err(Error::new(ErrorKind::Failed, path, "the reader failed before and gives nothing more"));
         }
-        let outcome = self.find();
+        let outcome = self.find(reader);
         self.failed = outcome.is_err();
         outcome
     }
 
-    fn find(&mut self) -> Result<Option<(Span, f32)>> {
+    fn find<R: Read + Seek>(&mut self, reader: &mut BigWigReader<R>) -> Result<Option<(Span, f32)>> {
         let Query { chrom, start, end } = self.query;
         loop {
             if self.section.left == 0 {
-                if !self.open_section()? {
+                if !self.open_section(reader)? {
                     return Ok(None);
                 }
                 continue;
             }
-            let (from, to, value) = self.item()?;
+            let (from, to, value) = self.item(reader)?;
             if self.section.chrom != chrom {
                 continue;
             }
             if from < self.last_end || to <= from || to > self.length {
-                let source = &self.reader.source;
+                let source = &reader.source;
                 let problem = "values overlap, are out of order or pass the end of their sequence";
                 let error = source.error(ErrorKind::Coordinate, problem, self.section.offset).in_record(&self.name);
                 return Err(error.finding(format!("{from} to {to}")));
@@ -283,8 +343,8 @@ impl<R: Read + Seek> BigWigSignals<'_, R> {
     }
 
     /// Reads the next block; `false` behind the last.
-    fn open_section(&mut self) -> Result<bool> {
-        let BigWigReader { source, header, .. } = &mut *self.reader;
+    fn open_section<R: Read + Seek>(&mut self, reader: &mut BigWigReader<R>) -> Result<bool> {
+        let BigWigReader { source, header, .. } = reader;
         let Some(offset) = source.next_block(&mut self.blocks, header.deflated, &mut self.data)? else {
             return Ok(false);
         };
@@ -310,8 +370,8 @@ impl<R: Read + Seek> BigWigSignals<'_, R> {
     }
 
     /// The next item of the open section.
-    fn item(&mut self) -> Result<(u32, u32, f32)> {
-        let (source, section) = (&self.reader.source, &mut self.section);
+    fn item<R: Read + Seek>(&mut self, reader: &BigWigReader<R>) -> Result<(u32, u32, f32)> {
+        let (source, section) = (&reader.source, &mut self.section);
         let item = &self.data[section.at..];
         let (size, from, to) = match section.kind {
             1 => (12, source.u32(item), Some(source.u32(&item[4..]))),
