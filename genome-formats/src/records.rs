@@ -1,7 +1,7 @@
 //! One way in: records of any format, owned, behind one iterator.
 
 use std::fs::File;
-use std::io::BufReader;
+use std::io::{BufReader, Cursor, Read, Seek};
 use std::path::{Path, PathBuf};
 
 use crate::alphabet::Letters;
@@ -120,9 +120,14 @@ enum Inner {
     Bed(Box<BedReader<Input>>),
     Wig(Box<WigReader<Input>>),
     BedGraph(Box<BedGraphReader<Input>>),
-    BigWig(Box<BigWigRecords<BufReader<File>>>),
+    BigWig(Box<BigWigRecords<Box<dyn ReadSeek>>>),
     Csv(Box<Sequences>),
 }
+
+/// A file or bytes in memory.
+trait ReadSeek: Read + Seek + Send + std::fmt::Debug {}
+
+impl<T: Read + Seek + Send + std::fmt::Debug> ReadSeek for T {}
 
 impl Records {
     /// Opens a file; `-` is standard input.
@@ -136,8 +141,9 @@ impl Records {
         let format = options.format.map_or_else(|| input.format(), Ok)?;
         if format == Format::BigWig {
             // Its index lies at the end of the file.
-            let inner = Inner::BigWig(Box::new(BigWigReader::open(path)?.into_signals()));
-            return Ok(Self { name: input.name().to_owned(), format, inner });
+            let name = input.name().to_owned();
+            let file = File::open(path).map_err(|e| Error::from_io(&name, e))?;
+            return Self::bigwig(name, Box::new(BufReader::new(file)), options);
         }
         if format == Format::Bam {
             let inner = Inner::Bam(Box::new(BamReader::open_with(path, options.mode, options.limits)?));
@@ -146,7 +152,30 @@ impl Records {
         Self::from_input(input, options)
     }
 
-    /// Reads an opened input. bigWig needs a file: [`Records::open_with`].
+    /// Reads bytes in memory, in any format; `name` stands in errors.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`].
+    pub fn from_bytes(name: impl Into<String>, bytes: Vec<u8>, options: &ReadOptions) -> Result<Self> {
+        let name = name.into();
+        if options.format == Some(Format::BigWig) {
+            return Self::bigwig(name, Box::new(Cursor::new(bytes)), options);
+        }
+        let opening = InputOptions { limits: options.limits, mode: options.mode };
+        let input = Input::from_reader_with(name.as_str(), Cursor::new(bytes.clone()), opening)?;
+        match options.format.map_or_else(|| input.format(), Ok)? {
+            Format::BigWig => Self::bigwig(name, Box::new(Cursor::new(bytes)), options),
+            _ => Self::from_input(input, options),
+        }
+    }
+
+    fn bigwig(name: String, reader: Box<dyn ReadSeek>, options: &ReadOptions) -> Result<Self> {
+        let reader = BigWigReader::with_limits(name.as_str(), reader, options.limits)?;
+        Ok(Self { name, format: Format::BigWig, inner: Inner::BigWig(Box::new(reader.into_signals())) })
+    }
+
+    /// Reads an opened input. bigWig has to be searched: [`Records::open_with`], [`Records::from_bytes`].
     ///
     /// # Errors
     ///
