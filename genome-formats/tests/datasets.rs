@@ -108,13 +108,7 @@ fn matched() -> Negatives {
 }
 
 fn options(split: SplitBy) -> DatasetOptions {
-    DatasetOptions {
-        seed: 7,
-        window: Window::Centered(100),
-        split,
-        negatives: matched(),
-        ..DatasetOptions::default()
-    }
+    DatasetOptions { seed: 7, window: Window::Centered(100), split, negatives: matched(), ..DatasetOptions::default() }
 }
 
 fn build(options: DatasetOptions, sites: impl IntoIterator<Item = Site>) -> Result<Dataset<MemoryGenome>, Error> {
@@ -130,9 +124,7 @@ fn drops(set: &Dataset<impl Genome>) -> Vec<(DropReason, u64)> {
 }
 
 fn overlap(a: &DatasetRow, b: &DatasetRow, margin: u64) -> bool {
-    a.seq_name == b.seq_name
-        && a.span.start() < b.span.end() + margin
-        && b.span.start() < a.span.end() + margin
+    a.seq_name == b.seq_name && a.span.start() < b.span.end() + margin && b.span.start() < a.span.end() + margin
 }
 
 fn gc(letters: &[u8]) -> f64 {
@@ -202,7 +194,8 @@ fn windows_are_turned_with_their_strand() {
             dedupe: Dedupe::OFF,
             ..options(by_chromosome())
         };
-        let all = ["chr1", "chr2", "chr3"].map(|name| Site { label: "0".into(), ..site(name, 100, 110, strand).unwrap() });
+        let all =
+            ["chr1", "chr2", "chr3"].map(|name| Site { label: "0".into(), ..site(name, 100, 110, strand).unwrap() });
         let set = build(options, all).unwrap();
         let row = set.rows(Split::Train).next().unwrap().unwrap();
         assert_eq!(row.sequence, expected(&letters(1, 20_000)), "{window:?} {strand:?} {aware}");
@@ -223,7 +216,11 @@ fn what_gives_no_window_is_counted() {
     chr1[100] = b'N';
     chr1[200] = b'R';
     chr1[500..520].make_ascii_lowercase();
-    let records = [SeqRecord::new("chr1", chr1), SeqRecord::new("chr2", letters(2, 1000)), SeqRecord::new("chr3", letters(3, 1000))];
+    let records = [
+        SeqRecord::new("chr1", chr1),
+        SeqRecord::new("chr2", letters(2, 1000)),
+        SeqRecord::new("chr3", letters(3, 1000)),
+    ];
     let genome = MemoryGenome::new("toy.fa", records).unwrap();
     let sites = [
         site("chr1", 0, 10, None),
@@ -237,7 +234,8 @@ fn what_gives_no_window_is_counted() {
         site("chr3", 995, 1001, None),
     ];
     let sites = || sites.iter().map(|s| Ok(Site { label: "0".into(), ..s.as_ref().unwrap().clone() }));
-    let base = DatasetOptions { window: Window::Centered(20), negatives: Negatives::FromLabel, ..options(by_chromosome()) };
+    let base =
+        DatasetOptions { window: Window::Centered(20), negatives: Negatives::FromLabel, ..options(by_chromosome()) };
     let error = DatasetBuilder::new(&genome, base.clone()).sites(sites()).unwrap_err();
     assert_eq!(
         error.to_string(),
@@ -298,20 +296,13 @@ fn planted_duplicates_lose_in_the_documented_order() {
     sites.iter_mut().filter(|s| s.span.start() == 3400 && s.seq_name == "chr2").for_each(|s| s.label = "0".into());
     sites.iter_mut().filter(|s| s.span.start() == 2400).for_each(|s| s.label = "0".into());
     let build = |dedupe| {
-        let options = DatasetOptions {
-            negatives: Negatives::FromLabel,
-            dedupe,
-            strand_aware: false,
-            ..options(by_chromosome())
-        };
+        let options =
+            DatasetOptions { negatives: Negatives::FromLabel, dedupe, strand_aware: false, ..options(by_chromosome()) };
         DatasetBuilder::new(&genome, options).sites(sites.iter().cloned().map(Ok)).unwrap()
     };
     let set = build(Dedupe::default());
-    let expected = [
-        (DropReason::ExactDuplicate, 2),
-        (DropReason::ReverseComplementDuplicate, 1),
-        (DropReason::NearDuplicate, 1),
-    ];
+    let expected =
+        [(DropReason::ExactDuplicate, 2), (DropReason::ReverseComplementDuplicate, 1), (DropReason::NearDuplicate, 1)];
     assert_eq!(drops(&set), expected);
     assert_eq!(set.manifest().duplicates_with_other_label, 1);
     let rows_of = |split| set.manifest().splits[&split].rows;
@@ -344,8 +335,12 @@ fn homologous_windows_go_together() {
     let genome = MemoryGenome::new("toy.fa", records).unwrap();
     let build = |groups: Vec<Vec<String>>| {
         let split = SplitBy::Homology { dev: 0.2, test: 0.2, near: Near::default(), groups };
-        let options =
-            DatasetOptions { dedupe: Dedupe::OFF, negatives: Negatives::FromLabel, strand_aware: false, ..options(split) };
+        let options = DatasetOptions {
+            dedupe: Dedupe::OFF,
+            negatives: Negatives::FromLabel,
+            strand_aware: false,
+            ..options(split)
+        };
         DatasetBuilder::new(&genome, options)
             .sites(sites().into_iter().map(|s| Ok(Site { label: "0".into(), ..s })))
             .unwrap()
@@ -373,7 +368,11 @@ fn a_set_that_could_not_be_read_back_is_refused() {
     };
     let plain = || DatasetOptions { negatives: Negatives::FromLabel, ..options(by_chromosome()) };
     let train_only = sites().into_iter().filter(|s| s.seq_name == "chr1").collect();
-    check(plain(), train_only, "toy.fa: no rows for dev: expected rows in each split, found 20 rows in all; dropped: nothing dropped");
+    check(
+        plain(),
+        train_only,
+        "toy.fa: no rows for dev: expected rows in each split, found 20 rows in all; dropped: nothing dropped",
+    );
     check(
         plain(),
         sites(),
@@ -424,7 +423,10 @@ fn other_variants() -> Vec<VariantSite> {
 }
 
 fn variant_options(bp: u64) -> DatasetOptions {
-    DatasetOptions { window: Window::Centered(bp), ..DatasetOptions { negatives: Negatives::FromLabel, ..options(by_chromosome()) } }
+    DatasetOptions {
+        window: Window::Centered(bp),
+        ..DatasetOptions { negatives: Negatives::FromLabel, ..options(by_chromosome()) }
+    }
 }
 
 #[test]
@@ -466,7 +468,9 @@ fn alleles_that_are_no_letters_are_counted() {
     let (expected, found) = (String::from_utf8_lossy(base(1000)), different(1000));
     assert_eq!(
         error.to_string(),
-        format!("toy.fa: REF of the variant at chr1:1001 differs: expected \"{expected}\" as in the genome, found \"{found}\"")
+        format!(
+            "toy.fa: REF of the variant at chr1:1001 differs: expected \"{expected}\" as in the genome, found \"{found}\""
+        )
     );
     let chr1_too = variant(3000, base(3000), &[different(3000)]);
     let lenient = DatasetOptions { lenient: true, ..variant_options(100) };
@@ -529,6 +533,34 @@ fn windows_slide_over_whole_sequences() {
     assert!(border > 0 && border < 3 * 20);
     let share = |split| set.manifest().splits[&split].rows as f64 / set.manifest().rows() as f64;
     assert!((share(Split::Dev) - 0.25).abs() < 0.01 && (share(Split::Test) - 0.25).abs() < 0.01);
+}
+
+#[test]
+fn repeats_of_one_sequence_do_not_leak_across_its_blocks() {
+    // One repeat of 1,000 letters with a few changes in each copy: windows of one site, alike, in all splits.
+    let mut chr1 = letters(1, 20_000);
+    let repeat = chr1[..1000].to_vec();
+    for copy in 1..10 {
+        let start = copy * 2000;
+        chr1[start..start + 1000].copy_from_slice(&repeat);
+        (0..20).for_each(|i| chr1[start + 50 * i + copy] = b'A');
+    }
+    let genome = MemoryGenome::new("toy.fa", [SeqRecord::new("chr1", chr1)]).unwrap();
+    let build = |dedupe| {
+        let options = DatasetOptions {
+            window: Window::Sliding { width: 200, step: 200 },
+            negatives: Negatives::FromLabel,
+            split: SplitBy::Random { dev: 0.3, test: 0.3, block_bp: 1000 },
+            dedupe,
+            ..options(by_chromosome())
+        };
+        let dir = tempfile::tempdir().unwrap();
+        let set = DatasetBuilder::new(&genome, options).sites(whole_sequences(&genome, "0")).unwrap();
+        set.write(dir.path()).unwrap();
+        dataset::check(dir.path()).unwrap().is_clean()
+    };
+    assert!(!build(Dedupe::OFF));
+    assert!(build(Dedupe::default()));
 }
 
 /// A genome that cannot be read from a certain fetch on.

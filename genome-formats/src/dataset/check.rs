@@ -409,9 +409,7 @@ impl Neighbours {
                         None => true,
                         Some(known) => (0..3).any(|split| other[split] && known[split].is_none()),
                     };
-                    if !(lacks(class_a, in_b) || lacks(class_b, in_a))
-                        || !sketches.is_likely(a as usize, b as usize)
-                    {
+                    if !(lacks(class_a, in_b) || lacks(class_b, in_a)) || !sketches.is_likely(a as usize, b as usize) {
                         continue;
                     }
                     if set_a.is_empty() {
@@ -574,6 +572,20 @@ reverse complements without a common label: 1"
         );
         let json = serde_json::to_string(&r).unwrap();
         assert_eq!(serde_json::from_str::<LeakReport>(&json).unwrap(), r);
+    }
+
+    #[test]
+    fn near_duplicates_and_examples_are_optional() {
+        let dir = tempfile::tempdir().unwrap();
+        for name in ["train.csv", "dev.csv", "test.csv"] {
+            fs::write(dir.path().join(name), "sequence,label\nACGT,0\n").unwrap();
+        }
+        let r = check_with(dir.path(), CheckOptions { near: None, examples: 0 }).unwrap();
+        assert!(r.pairs.iter().all(|p| p.near.is_none() && p.exact.sequences == 1 && p.exact.examples.is_empty()));
+        assert!(!r.to_string().contains("near"));
+        let near = Some(Near { k: 40, threshold: 0.5 });
+        let error = check_with(dir.path(), CheckOptions { near, examples: 0 }).unwrap_err();
+        assert!(error.to_string().contains("near duplicates by 40-mers"), "{error}");
     }
 
     #[test]

@@ -94,12 +94,7 @@ fn join_overlapping<G: Genome>(unions: &mut Unions, rows: &[Row], atlas: &Atlas<
     }
 }
 
-fn join_alike(
-    unions: &mut Unions,
-    rows: &[Row],
-    near: Near,
-    letters: impl Fn(&Row) -> Result<Vec<u8>>,
-) -> Result<()> {
+fn join_alike(unions: &mut Unions, rows: &[Row], near: Near, letters: impl Fn(&Row) -> Result<Vec<u8>>) -> Result<()> {
     let mut sketches = Sketches::new(near);
     for row in rows {
         sketches.push(&letters(row)?);

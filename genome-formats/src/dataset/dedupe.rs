@@ -83,8 +83,7 @@ pub(crate) fn find(
         let better = mine.iter().flat_map(|&b| buckets.get(b).iter().take_while(|&&b| (b as usize) < a));
         for &b in better {
             let j = left[b as usize];
-            let alike_by_design =
-                rows[i].split == rows[j].split && (rows[i].group == rows[j].group || !near_within);
+            let alike_by_design = rows[i].split == rows[j].split && (rows[i].group == rows[j].group || !near_within);
             if removed.why[j].is_some() || alike_by_design || !sketches.is_likely(a, b as usize) {
                 continue;
             }

@@ -36,7 +36,8 @@ use serde::{Deserialize, Serialize};
 
 pub use builder::{Dataset, DatasetBuilder, DatasetRow};
 pub use check::{
-    CheckOptions, Example, Finding, LabelConflict, LabelConflicts, LeakReport, PairReport, SplitReport, check, check_with,
+    CheckOptions, Example, Finding, LabelConflict, LabelConflicts, LeakReport, PairReport, SplitReport, check,
+    check_with,
 };
 pub use dir::DatasetDir;
 pub use genome::{Genome, MemoryGenome};

@@ -34,11 +34,8 @@ impl Territory {
                 Ok(Self::Chromosomes(splits))
             }
             SplitBy::Random { dev, test, block_bp } => {
-                let mut splits: Vec<Vec<Split>> = atlas
-                    .chromosomes
-                    .iter()
-                    .map(|c| vec![Split::Train; c.len.div_ceil(*block_bp) as usize])
-                    .collect();
+                let mut splits: Vec<Vec<Split>> =
+                    atlas.chromosomes.iter().map(|c| vec![Split::Train; c.len.div_ceil(*block_bp) as usize]).collect();
                 let mut blocks: Vec<(usize, usize)> =
                     splits.iter().enumerate().flat_map(|(c, blocks)| (0..blocks.len()).map(move |b| (c, b))).collect();
                 Dice::new(options.seed, Stream::Split).shuffle(&mut blocks);

@@ -1,10 +1,10 @@
 //! Windows with and without a variant.
 
+use super::Split;
 use super::builder::{Dataset, DatasetBuilder, Work, variant_width};
 use super::genome::Genome;
 use super::items::VariantSite;
 use super::rows::{DropReason, Edit, Row, RowKind};
-use super::Split;
 use crate::coord::Span;
 use crate::error::{ErrorKind, Result, quote};
 

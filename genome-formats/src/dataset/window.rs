@@ -79,9 +79,7 @@ impl Window {
             Self::Centered(bp) => f(start + (end - start) / 2 - (bp / 2) as i64, bp as i64),
             Self::Upstream(bp) => f(start - bp as i64, bp as i64),
             Self::Downstream(bp) => f(end, bp as i64),
-            Self::AroundStart { upstream, downstream } => {
-                f(start - upstream as i64, (upstream + downstream) as i64)
-            }
+            Self::AroundStart { upstream, downstream } => f(start - upstream as i64, (upstream + downstream) as i64),
             Self::Sliding { width, step } => {
                 let mut at = start;
                 while at + width as i64 <= end {
