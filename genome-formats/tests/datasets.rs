@@ -535,6 +535,34 @@ fn windows_slide_over_whole_sequences() {
     assert!((share(Split::Dev) - 0.25).abs() < 0.01 && (share(Split::Test) - 0.25).abs() < 0.01);
 }
 
+#[test]
+fn repeats_of_one_sequence_do_not_leak_across_its_blocks() {
+    // One repeat of 1,000 letters with a few changes in each copy: windows of one site, alike, in all splits.
+    let mut chr1 = letters(1, 20_000);
+    let repeat = chr1[..1000].to_vec();
+    for copy in 1..10 {
+        let start = copy * 2000;
+        chr1[start..start + 1000].copy_from_slice(&repeat);
+        (0..20).for_each(|i| chr1[start + 50 * i + copy] = b'A');
+    }
+    let genome = MemoryGenome::new("toy.fa", [SeqRecord::new("chr1", chr1)]).unwrap();
+    let build = |dedupe| {
+        let options = DatasetOptions {
+            window: Window::Sliding { width: 200, step: 200 },
+            negatives: Negatives::FromLabel,
+            split: SplitBy::Random { dev: 0.3, test: 0.3, block_bp: 1000 },
+            dedupe,
+            ..options(by_chromosome())
+        };
+        let dir = tempfile::tempdir().unwrap();
+        let set = DatasetBuilder::new(&genome, options).sites(whole_sequences(&genome, "0")).unwrap();
+        set.write(dir.path()).unwrap();
+        dataset::check(dir.path()).unwrap().is_clean()
+    };
+    assert!(!build(Dedupe::OFF));
+    assert!(build(Dedupe::default()));
+}
+
 /// A genome that cannot be read from a certain fetch on.
 struct Failing(MemoryGenome, std::cell::Cell<u32>);
 

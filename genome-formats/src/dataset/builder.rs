@@ -23,9 +23,9 @@ use crate::labels::whole_number;
 /// The parts of the genome that train, dev and test get are settled before a window is cut; then windows are cut and
 /// checked, duplicates removed, negatives made, and duplicates removed again. Items are read once, one by one.
 ///
-/// Memory: about 100 bytes a window; with near duplicates (or a split by homology) 600 more and 12 for each bucket that
-/// it shares; for signals 24 a window; the letters of a few windows; and what the genome itself keeps. Windows' letters are
-/// fetched when they are needed, three or four times each.
+/// Memory: about 150 bytes a window; with near duplicates or a split by homology 512 more, and some 12 for each bucket that
+/// it shares with others; for signals 50 a window; an allele's letters; the letters of a few windows at a time; and what the
+/// genome itself keeps. Windows' letters are fetched when they are needed, three or four times each.
 ///
 /// ```
 /// use genome_formats::dataset::{DatasetBuilder, DatasetOptions, Dedupe, MemoryGenome, Negatives, Site, SplitBy, Window};

@@ -575,6 +575,20 @@ reverse complements without a common label: 1"
     }
 
     #[test]
+    fn near_duplicates_and_examples_are_optional() {
+        let dir = tempfile::tempdir().unwrap();
+        for name in ["train.csv", "dev.csv", "test.csv"] {
+            fs::write(dir.path().join(name), "sequence,label\nACGT,0\n").unwrap();
+        }
+        let r = check_with(dir.path(), CheckOptions { near: None, examples: 0 }).unwrap();
+        assert!(r.pairs.iter().all(|p| p.near.is_none() && p.exact.sequences == 1 && p.exact.examples.is_empty()));
+        assert!(!r.to_string().contains("near"));
+        let near = Some(Near { k: 40, threshold: 0.5 });
+        let error = check_with(dir.path(), CheckOptions { near, examples: 0 }).unwrap_err();
+        assert!(error.to_string().contains("near duplicates by 40-mers"), "{error}");
+    }
+
+    #[test]
     fn a_clean_set_is_clean() {
         assert!(report(&format!("{LONG}=1"), "AAAACC=0", "CCCCAG=1").is_clean());
     }
