@@ -32,12 +32,14 @@
 //! | [`Input`], [`Format`], [`Limits`] | where bytes come from, and how many are kept |
 //! | [`SamReader`], [`SamWriter`], [`SamHeader`], [`Alignment`] | SAM |
 //! | [`BamReader`], [`BamWriter`], [`BamIndex`], [`MakeIndex`] | BAM, regions through `.bai` and `.csi` |
+//! | [`CramReader`], [`CramReference`] | CRAM |
 //! | [`SeqRecord`], [`Span`], [`Strand`], [`alphabet`] | the record model |
 //! | [`Error`], [`ErrorKind`] | what went wrong, and where |
 
 pub mod alphabet;
 mod bam;
 mod coord;
+mod cram;
 mod dataset;
 mod error;
 mod fasta;
@@ -59,6 +61,7 @@ pub use bam::reader::{BamQuery, BamReader};
 pub use bam::record::{BamTag, BamView};
 pub use bam::writer::BamWriter;
 pub use coord::{Span, Strand};
+pub use cram::{CramReader, CramReference};
 pub use dataset::DatasetDir;
 pub use error::{Error, ErrorKind, Result};
 pub use fasta::{FastaReader, Letters, write_fasta};

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use common::data_folder;
 use genome_formats::{
-    Alignment, BamIndex, BamReader, BamWriter, CigarKind, CigarOp, Error, ErrorKind, Flags, Input, Limits, MakeIndex, Mode,
-    SamHeader, SamReader, SamWriter, Span, TagArray, TagValue, Tags,
+    Alignment, BamIndex, BamReader, BamWriter, CigarKind, CigarOp, Error, ErrorKind, Flags, Input, Limits, MakeIndex,
+    Mode, SamHeader, SamReader, SamWriter, Span, TagArray, TagValue, Tags,
 };
 use proptest::prelude::*;
 
@@ -189,7 +189,12 @@ fn both_compression_levels_hold_the_same() {
 fn sam_and_bam_of_the_same_data_are_equal() {
     let Some(data) = data_folder("sam_and_bam_of_the_same_data_are_equal", "GENOME_DATA", "data") else { return };
     let folder = data.join("formats/biopython/sambam");
-    for (sam, bam) in [("sam1.sam", "bam1.bam"), ("sam2.sam", "bam2.bam"), ("ex1_header.sam.gz", "ex1_header.bam"), ("ex1_header.sam.gz", "ex1.bam")] {
+    for (sam, bam) in [
+        ("sam1.sam", "bam1.bam"),
+        ("sam2.sam", "bam2.bam"),
+        ("ex1_header.sam.gz", "ex1_header.bam"),
+        ("ex1_header.sam.gz", "ex1.bam"),
+    ] {
         let (sam_header, sam_records) = read_sam(&folder.join(sam), Mode::Strict).unwrap();
         let (bam_header, bam_records) = read_bam(&folder.join(bam), Mode::Strict).unwrap();
         assert_eq!(sam_header.references(), bam_header.references(), "{sam}");
@@ -250,7 +255,8 @@ fn long_cigars_hide_in_a_tag() {
     let header = SamHeader::with_references([("chr1", 1 << 30)]).unwrap();
     let op = |kind, length| CigarOp { kind, length };
     for n in [32_767u32, 32_768, 50_000] {
-        let mut cigar: Vec<CigarOp> = (0..n).flat_map(|_| [op(CigarKind::Match, 1), op(CigarKind::Deletion, 2)]).collect();
+        let mut cigar: Vec<CigarOp> =
+            (0..n).flat_map(|_| [op(CigarKind::Match, 1), op(CigarKind::Deletion, 2)]).collect();
         cigar.push(op(CigarKind::Match, 1));
         let record = Alignment {
             name: Some("long".into()),
@@ -306,7 +312,8 @@ fn regions_of_a_file_through_each_index() {
         let bai = path.with_extension("bam.bai");
         assert_eq!(BamIndex::open(&bai, Limits::default()).unwrap().counts(0), made.counts(0));
         let csi = BamIndex::read("x.csi", &made.to_csi_bytes().unwrap()[..], Limits::default()).unwrap();
-        let references: Vec<(String, u64)> = reader.header().references().iter().map(|r| (r.name.to_string(), r.length)).collect();
+        let references: Vec<(String, u64)> =
+            reader.header().references().iter().map(|r| (r.name.to_string(), r.length)).collect();
         let regions = references.into_iter().take(4).flat_map(|(name, length)| {
             let step = (length / 5).max(1);
             let spans = (0..length).step_by(step as usize).flat_map(move |s| [(s, s + 1), (s, s + step), (s, length)]);
@@ -395,7 +402,8 @@ fn alignment() -> impl Strategy<Value = Alignment> {
     let place = (reference(), position(), reference(), position(), any::<i32>().prop_filter("", |n| *n != i32::MIN));
     let read = proptest::collection::vec((proptest::sample::select(&b"=ACMGRSVTWYHKDBN"[..]), 0u8..=93), 0..30);
     let tags = proptest::collection::btree_map("[A-Za-z][A-Za-z0-9]", tag_value(), 0..6);
-    let rest = (proptest::option::of("[!-)+-?A-~]{1,20}"), 0u16..4096, proptest::option::of(0u8..255), any::<bool>(), 0u32..4);
+    let rest =
+        (proptest::option::of("[!-)+-?A-~]{1,20}"), 0u16..4096, proptest::option::of(0u8..255), any::<bool>(), 0u32..4);
     (place, read, tags, rest).prop_map(|(place, read, tags, (name, flags, mapping_quality, has_qualities, shape))| {
         let (sequence, qualities): (Vec<u8>, Vec<u8>) = read.into_iter().unzip();
         let length = sequence.len() as u32;
@@ -404,7 +412,11 @@ fn alignment() -> impl Strategy<Value = Alignment> {
             0 => vec![],
             1 => vec![op(CigarKind::Match, length)],
             2 => vec![op(CigarKind::HardClip, 3), op(CigarKind::Insertion, length), op(CigarKind::Skip, 1000)],
-            _ => vec![op(CigarKind::SoftClip, length / 2), op(CigarKind::Deletion, 7), op(CigarKind::Equal, length - length / 2)],
+            _ => vec![
+                op(CigarKind::SoftClip, length / 2),
+                op(CigarKind::Deletion, 7),
+                op(CigarKind::Equal, length - length / 2),
+            ],
         };
         let has_qualities = has_qualities && !sequence.is_empty() && qualities != [9];
         Alignment {
@@ -419,7 +431,10 @@ fn alignment() -> impl Strategy<Value = Alignment> {
             template_length: place.4,
             qualities: has_qualities.then_some(qualities),
             sequence,
-            tags: tags.into_iter().map(|(tag, value)| ([tag.as_bytes()[0], tag.as_bytes()[1]], value)).collect::<Tags>(),
+            tags: tags
+                .into_iter()
+                .map(|(tag, value)| ([tag.as_bytes()[0], tag.as_bytes()[1]], value))
+                .collect::<Tags>(),
         }
     })
 }

@@ -3,8 +3,8 @@
 use std::io::Read;
 
 use genome_formats::{
-    Alignment, BamIndex, BamReader, BamWriter, CigarKind, CigarOp, Error, ErrorKind, Flags, Limits, Mode, SamHeader, Span,
-    TagArray, TagValue,
+    Alignment, BamIndex, BamReader, BamWriter, CigarKind, CigarOp, Error, ErrorKind, Flags, Limits, Mode, SamHeader,
+    Span, TagArray, TagValue,
 };
 use proptest::prelude::*;
 
@@ -92,7 +92,9 @@ fn a_block_of_four_gigabytes_in_a_tiny_file() {
     let bytes = [head(0, 0), 0xffff_fff0u32.to_le_bytes().to_vec()].concat();
     let check = |error: Error, at: &str| {
         assert_eq!(error.kind(), ErrorKind::Truncated);
-        let expected = format!("x.bam: byte 16 (compressed byte {at}): the file ends inside of record 1: expected 4294967280 bytes, found 0 bytes");
+        let expected = format!(
+            "x.bam: byte 16 (compressed byte {at}): the file ends inside of record 1: expected 4294967280 bytes, found 0 bytes"
+        );
         assert_eq!(error.to_string(), expected);
     };
     check(error(&bytes), "16"); // as it is
@@ -115,7 +117,11 @@ fn absurd_lengths_in_the_header() {
         }
     };
     check(&head(u32::MAX, 0), ErrorKind::Limit, "the header is larger than 33554432 bytes");
-    check(&head(30 << 20, 0), ErrorKind::Truncated, "ends inside of the header's text: expected 31457280 bytes, found 4 bytes");
+    check(
+        &head(30 << 20, 0),
+        ErrorKind::Truncated,
+        "ends inside of the header's text: expected 31457280 bytes, found 4 bytes",
+    );
     check(&head(0, u32::MAX), ErrorKind::Truncated, "ends inside of reference 1 of 4294967295");
     let name = |length: u32, rest: &[u8]| [&head(0, 1)[..], &length.to_le_bytes(), rest].concat();
     check(&name(u32::MAX, b"a\0"), ErrorKind::Limit, "the header is larger");

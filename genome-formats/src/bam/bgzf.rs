@@ -9,9 +9,8 @@ const MAX_BLOCK: usize = 1 << 16;
 /// What the writer puts in a block: compressed, it fits in 64 KiB even where it cannot be made smaller.
 const FULL_BLOCK: usize = 0xff00;
 /// The empty block that ends a file.
-const END_MARKER: [u8; 28] = [
-    0x1f, 0x8b, 8, 4, 0, 0, 0, 0, 0, 0xff, 6, 0, b'B', b'C', 2, 0, 0x1b, 0, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0,
-];
+const END_MARKER: [u8; 28] =
+    [0x1f, 0x8b, 8, 4, 0, 0, 0, 0, 0, 0xff, 6, 0, b'B', b'C', 2, 0, 0x1b, 0, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0];
 const MAGIC: &[u8] = b"BAM\x01";
 
 /// Reads blocks, and knows where each starts in the file. A BAM file that is not compressed is read as it is.

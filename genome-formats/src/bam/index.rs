@@ -121,13 +121,17 @@ impl BamIndex {
             b"CSI\x01" => {
                 let (min_shift, depth) = (parser.u32()?, parser.u32()?);
                 if !(1..=32).contains(&min_shift) || depth > 9 || min_shift + 3 * depth > 62 {
-                    return Err(parser.error("bins of an impossible size").finding(format!("min_shift {min_shift}, depth {depth}")));
+                    return Err(parser
+                        .error("bins of an impossible size")
+                        .finding(format!("min_shift {min_shift}, depth {depth}")));
                 }
                 let aux = parser.u32()?;
                 parser.take(aux as usize)?;
                 parser.index(min_shift, depth, true)
             }
-            magic => Err(parser.error("this is no index of a BAM file").expecting("BAI\\1 or CSI\\1").finding(quote(magic))),
+            magic => {
+                Err(parser.error("this is no index of a BAM file").expecting("BAI\\1 or CSI\\1").finding(quote(magic)))
+            }
         }
     }
 
@@ -149,7 +153,8 @@ impl BamIndex {
 
     /// Whether the index has to be written as `.csi`.
     fn needs_csi(&self) -> bool {
-        (self.min_shift, self.depth) != (BAI_SHIFT, BAI_DEPTH) || self.references.iter().any(|r| r.linear.is_empty() && !r.bins.is_empty())
+        (self.min_shift, self.depth) != (BAI_SHIFT, BAI_DEPTH)
+            || self.references.iter().any(|r| r.linear.is_empty() && !r.bins.is_empty())
     }
 
     /// The bytes of an index file: `.bai` where it is enough, else `.csi`.
@@ -270,7 +275,11 @@ impl BamIndex {
     fn least_offset(&self, reference: &Reference, start: u64) -> u64 {
         if !reference.linear.is_empty() {
             let window = (start >> self.min_shift) as usize;
-            return reference.linear.get(window).copied().unwrap_or_else(|| reference.linear.last().copied().unwrap_or(0));
+            return reference
+                .linear
+                .get(window)
+                .copied()
+                .unwrap_or_else(|| reference.linear.last().copied().unwrap_or(0));
         }
         // The bin at the bottom, else one in front of it below the same parent, else the parent: what it starts with.
         let mut bin = first_of_level(self.depth) + (start >> self.min_shift);
@@ -302,7 +311,8 @@ fn with_ending(path: &Path, end: &str) -> PathBuf {
 
 /// The index file beside a BAM file.
 pub(super) fn find(bam: &Path) -> Option<PathBuf> {
-    let places = [with_ending(bam, "csi"), with_ending(bam, "bai"), bam.with_extension("csi"), bam.with_extension("bai")];
+    let places =
+        [with_ending(bam, "csi"), with_ending(bam, "bai"), bam.with_extension("csi"), bam.with_extension("bai")];
     places.into_iter().find(|place| place != bam && place.is_file())
 }
 
@@ -517,7 +527,8 @@ mod tests {
     fn bins_and_their_spans() {
         assert_eq!((bin_count(5), pseudo_bin(5), first_of_level(5)), (37449, 37450, 4681));
         let index = Builder::new(&SamHeader::default()).finish();
-        for (start, end, bin) in [(0, 1, 4681), (16_383, 16_385, 585), (0, 1 << 29, 0), ((1 << 29) - 1, 1 << 29, 37448)] {
+        for (start, end, bin) in [(0, 1, 4681), (16_383, 16_385, 585), (0, 1 << 29, 0), ((1 << 29) - 1, 1 << 29, 37448)]
+        {
             assert_eq!(bin_of(span(start, end), 14, 5), bin);
             let (a, b) = index.span_of_bin(u64::from(bin));
             assert!(a <= start && end <= b);

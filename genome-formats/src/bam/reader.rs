@@ -94,7 +94,8 @@ impl BamReader<BufReader<File>> {
                 if let (Some(index), Some(file)) = (age(&place), age(&path))
                     && index < file
                 {
-                    let error = Error::new(ErrorKind::Index, place.display().to_string(), "the index is older than its file");
+                    let error =
+                        Error::new(ErrorKind::Index, place.display().to_string(), "the index is older than its file");
                     let error = error.expecting("an index made after the file").finding(format!("{}", path.display()));
                     self.guard.forgive("stale index", error)?;
                 }
@@ -107,7 +108,8 @@ impl BamReader<BufReader<File>> {
             }
             None => {
                 let problem = "the file has no index";
-                return Err(Error::new(ErrorKind::Index, &self.name, problem).expecting("reads.bam.bai, reads.bam.csi or reads.bai"));
+                return Err(Error::new(ErrorKind::Index, &self.name, problem)
+                    .expecting("reads.bam.bai, reads.bam.csi or reads.bai"));
             }
         };
         self.check_index(&index)?;
@@ -230,7 +232,10 @@ impl<R: Read> BamReader<R> {
             if self.inflated > FREE_INFLATION {
                 let ratio = self.inflated / self.source.loaded().max(1);
                 if ratio > self.guard.limits.max_inflate_ratio {
-                    let problem = format!("the file grows more than {} times when decompressed", self.guard.limits.max_inflate_ratio);
+                    let problem = format!(
+                        "the file grows more than {} times when decompressed",
+                        self.guard.limits.max_inflate_ratio
+                    );
                     return Err(self.error(ErrorKind::Limit, problem));
                 }
             }
@@ -354,7 +359,10 @@ impl<R: Read> BamReader<R> {
         let (name, guard) = (&self.name, &mut self.guard);
         SamHeader::build(text, &mut |problem: Problem<'_>| {
             let rule = problem.rule;
-            let problem = Problem { problem: format!("header line {}: {}", problem.number + 1, problem.problem).into(), ..problem };
+            let problem = Problem {
+                problem: format!("header line {}: {}", problem.number + 1, problem.problem).into(),
+                ..problem
+            };
             match rule {
                 Some(rule) => guard.forgive(rule, problem.error(name)),
                 None => Err(problem.error(name)),
@@ -379,7 +387,10 @@ impl<R: Read> BamReader<R> {
             _ => {
                 let problem = format!("the file ends inside of record {number}");
                 let found = count(self.data.len() as u64, "byte");
-                return Err(self.error(ErrorKind::Truncated, problem).expecting("4 bytes of its length").finding(found));
+                return Err(self
+                    .error(ErrorKind::Truncated, problem)
+                    .expecting("4 bytes of its length")
+                    .finding(found));
             }
         }
         self.layout = match Layout::find(&self.data, &self.header) {

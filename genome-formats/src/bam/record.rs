@@ -60,7 +60,12 @@ pub(super) struct Layout {
     covered: u64,
 }
 
-fn broken(rule: Option<&'static str>, problem: impl Into<Cow<'static, str>>, expected: &'static str, found: String) -> Broken {
+fn broken(
+    rule: Option<&'static str>,
+    problem: impl Into<Cow<'static, str>>,
+    expected: &'static str,
+    found: String,
+) -> Broken {
     Broken { rule, problem: problem.into(), expected, found }
 }
 
@@ -86,7 +91,12 @@ impl Layout {
         const LENGTHS: &str = "a name, CIGAR, SEQ, QUAL and optional fields that fit in the block";
         let length = data.len();
         if length < FIXED {
-            return Err(broken(None, "a record shorter than its fixed fields", "32 bytes or more", count(length as u64, "byte")));
+            return Err(broken(
+                None,
+                "a record shorter than its fixed fields",
+                "32 bytes or more",
+                count(length as u64, "byte"),
+            ));
         }
         let references = header.references().len();
         for (at, what) in [(0, "refID"), (20, "next_refID")] {
@@ -111,7 +121,9 @@ impl Layout {
         let cigar = FIXED + name;
         let sequence = cigar + 4 * op_count;
         let fits = (sequence <= length).then(|| sequence.checked_add(letters / 2 + letters % 2)).flatten();
-        let Some((qualities, tags)) = fits.and_then(|q| Some((q, q.checked_add(letters)?))).filter(|(_, tags)| *tags <= length) else {
+        let Some((qualities, tags)) =
+            fits.and_then(|q| Some((q, q.checked_add(letters)?))).filter(|(_, tags)| *tags <= length)
+        else {
             let found = format!("a name of {name}, {op_count} operations and {letters} letters in {length} bytes");
             return Err(broken(None, "the parts of a record are longer than its block", LENGTHS, found));
         };
@@ -119,7 +131,8 @@ impl Layout {
             let found = quote(&data[FIXED..cigar]);
             return Err(broken(None, "a read name without the zero byte at its end", "a name and a zero byte", found));
         }
-        let mut layout = Self { cigar, sequence, qualities, tags, letters, ops: cigar, op_count, long_cigar: None, covered: 0 };
+        let mut layout =
+            Self { cigar, sequence, qualities, tags, letters, ops: cigar, op_count, long_cigar: None, covered: 0 };
         layout.find_long_cigar(data)?;
         layout.covered = layout.measure(data)?.reference;
         Ok(layout)
@@ -189,7 +202,12 @@ impl Layout {
             let lengths = self.measure(data).unwrap_or_default();
             if lengths.misplaced {
                 let expected = "H at the ends only, S inside of H at the ends only";
-                report(broken(Some("clip inside CIGAR"), "a clip inside a CIGAR", expected, count(self.op_count as u64, "operation")))?;
+                report(broken(
+                    Some("clip inside CIGAR"),
+                    "a clip inside a CIGAR",
+                    expected,
+                    count(self.op_count as u64, "operation"),
+                ))?;
             }
             if self.letters > 0 && lengths.read != self.letters as u64 {
                 let found = format!("{} and {}", count(lengths.read, "base"), count(self.letters as u64, "letter"));
@@ -200,7 +218,12 @@ impl Layout {
         let qualities = &data[self.qualities..self.tags];
         let most = qualities.iter().fold(0, |most, &q| most.max(q));
         if most > 93 && !qualities.iter().all(|&q| q == 255) {
-            report(broken(Some("quality range"), "a quality that is too large", "0 to 93, or 255 in all places", most.to_string()))?;
+            report(broken(
+                Some("quality range"),
+                "a quality that is too large",
+                "0 to 93, or 255 in all places",
+                most.to_string(),
+            ))?;
         }
         seen.clear();
         let mut at = self.tags;
@@ -325,8 +348,17 @@ impl<'a> BamTag<'a> {
                 // The count is a declared number: it has to fit in what is there.
                 let bytes = u64::from(u32_at(value, 1)) * size;
                 if bytes > (value.len() - 5) as u64 {
-                    let found = format!("{} in {}", count(u64::from(u32_at(value, 1)), "number"), count(value.len() as u64, "byte"));
-                    return Err(broken(None, "a B field longer than its record", "numbers that fit in the block", found));
+                    let found = format!(
+                        "{} in {}",
+                        count(u64::from(u32_at(value, 1)), "number"),
+                        count(value.len() as u64, "byte")
+                    );
+                    return Err(broken(
+                        None,
+                        "a B field longer than its record",
+                        "numbers that fit in the block",
+                        found,
+                    ));
                 }
                 5 + bytes as usize
             }
@@ -508,7 +540,12 @@ pub(super) fn check_fits(record: &Alignment, header: &SamHeader) -> Checked {
         }
     }
     if let Some(op) = record.cigar.iter().find(|op| op.length > CigarOp::MAX_BAM) {
-        return Err(broken(None, "a CIGAR operation that is too long for BAM", "lengths up to 268435455", op.to_string()));
+        return Err(broken(
+            None,
+            "a CIGAR operation that is too long for BAM",
+            "lengths up to 268435455",
+            op.to_string(),
+        ));
     }
     if record.cigar.len() > usize::from(u16::MAX) && record.tags.get(b"CG").is_some() {
         return Err(broken(None, "a tag CG, which holds a long CIGAR in BAM", "another tag", String::from("CG")));
@@ -519,17 +556,28 @@ pub(super) fn check_fits(record: &Alignment, header: &SamHeader) -> Checked {
         _ => false,
     };
     if record.tags.get(b"CG").is_some_and(hidden) {
-        return Err(broken(None, "a tag CG beside a CIGAR that says that CG is the CIGAR", "another tag", String::from("CG")));
+        return Err(broken(
+            None,
+            "a tag CG beside a CIGAR that says that CG is the CIGAR",
+            "another tag",
+            String::from("CG"),
+        ));
     }
     if record.sequence.len() > CigarOp::MAX_BAM as usize {
-        return Err(broken(None, "a sequence that is too long for BAM", "less than 2^28 letters", record.sequence.len().to_string()));
+        return Err(broken(
+            None,
+            "a sequence that is too long for BAM",
+            "less than 2^28 letters",
+            record.sequence.len().to_string(),
+        ));
     }
     Ok(())
 }
 
 /// Appends a record, its length in front. The record was checked.
 pub(super) fn encode(out: &mut Vec<u8>, record: &Alignment, header: &SamHeader) {
-    let id = |name: &Option<Arc<str>>| name.as_deref().and_then(|name| header.reference_id(name)).map_or(-1, |id| id as i32);
+    let id =
+        |name: &Option<Arc<str>>| name.as_deref().and_then(|name| header.reference_id(name)).map_or(-1, |id| id as i32);
     let position = |position: Option<u64>| position.map_or(-1, |p| p as i32);
     let start = out.len();
     let letters = record.sequence.len();

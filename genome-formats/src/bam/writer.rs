@@ -106,9 +106,9 @@ impl<W: Write> BamWriter<W> {
         if let Some(index) = &mut self.index {
             let id = record.reference.as_deref().and_then(|name| self.header.reference_id(name));
             let chunk = Chunk { start, end: self.inner.virtual_position() };
-            index.add(id, record.span(), record.flags.is_unmapped(), chunk).map_err(|problem| {
-                Error::new(ErrorKind::Unsupported, &self.name, problem).in_record(name)
-            })?;
+            index
+                .add(id, record.span(), record.flags.is_unmapped(), chunk)
+                .map_err(|problem| Error::new(ErrorKind::Unsupported, &self.name, problem).in_record(name))?;
         }
         Ok(())
     }
@@ -130,7 +130,8 @@ impl<W: Write> BamWriter<W> {
     /// Writing fails, or [`BamWriter::with_index`] was not called.
     pub fn finish_with_index(mut self) -> Result<(W, BamIndex)> {
         let Some(index) = self.index.take() else {
-            return Err(Error::new(ErrorKind::Index, &self.name, "no index was asked for").expecting("BamWriter::with_index first"));
+            return Err(Error::new(ErrorKind::Index, &self.name, "no index was asked for")
+                .expecting("BamWriter::with_index first"));
         };
         Ok((self.finish()?, index.finish()))
     }

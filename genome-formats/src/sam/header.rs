@@ -370,11 +370,17 @@ impl<'a> Builder<'a> {
                 || (kind != HeaderKind::Head && matches!(&[*a, *b], b"DS" | b"CL")))
             {
                 // "DS Description. UTF-8 encoding may be used.", "CL Command line. UTF-8 encoding may be used."
-                self.bad("header text", "a header value that is not printable ASCII", "ASCII outside of DS and CL", field)?;
+                self.bad(
+                    "header text",
+                    "a header value that is not printable ASCII",
+                    "ASCII outside of DS and CL",
+                    field,
+                )?;
             }
             if self.seen.check([*a, *b]).is_err() {
                 // "Within each (non-@CO) header line, no field tag may appear more than once"
-                let problem = Problem::new(Some("duplicate header tag"), "a header line has a tag twice", "each tag once");
+                let problem =
+                    Problem::new(Some("duplicate header tag"), "a header line has a tag twice", "each tag once");
                 self.report(problem.finding(field).duplicate())?;
             }
         }
@@ -387,10 +393,16 @@ impl<'a> Builder<'a> {
     fn head(&mut self, line: HeaderLine<'_>) -> Result<()> {
         // "The header line. If present, there must be only one @HD line and it must be the first line of the file."
         if self.number > 0 {
-            self.report(Problem::new(Some("@HD first"), "an @HD line that is not the first line", "one @HD line, the first of the file"))?;
+            self.report(Problem::new(
+                Some("@HD first"),
+                "an @HD line that is not the first line",
+                "one @HD line, the first of the file",
+            ))?;
         }
         match line.get("VN") {
-            None => self.report(Problem::new(Some("@HD VN"), "an @HD line without VN", "VN, the version of the format"))?,
+            None => {
+                self.report(Problem::new(Some("@HD VN"), "an @HD line without VN", "VN, the version of the format"))?
+            }
             // "Accepted format: /^[0-9]+\.[0-9]+$/"
             Some(vn) if !vn.split_once('.').is_some_and(|(a, b)| is_digits(a) && is_digits(b)) => {
                 self.bad("@HD VN", "a bad format version in VN", "two numbers and a dot, such as 1.6", vn)?;
@@ -411,10 +423,16 @@ impl<'a> Builder<'a> {
             // "Regular expression: (coordinate|queryname|unsorted)(:[A-Za-z0-9_-]+)+"
             let mut parts = ss.split(':');
             let order = parts.next().unwrap_or_default();
-            let word = |w: &str| !w.is_empty() && w.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'));
+            let word =
+                |w: &str| !w.is_empty() && w.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'));
             let good = matches!(order, "coordinate" | "queryname" | "unsorted") && ss.contains(':') && parts.all(word);
             if !good {
-                self.bad("@HD SS", "a bad sub-sorting order in SS", "coordinate, queryname or unsorted, and names behind colons", ss)?;
+                self.bad(
+                    "@HD SS",
+                    "a bad sub-sorting order in SS",
+                    "coordinate, queryname or unsorted, and names behind colons",
+                    ss,
+                )?;
             }
         }
         Ok(())
@@ -474,16 +492,26 @@ impl<'a> Builder<'a> {
 
     fn read_group(&mut self, line: HeaderLine<'_>) -> Result<()> {
         let Some(id) = line.get("ID") else {
-            return self.report(Problem::new(Some("@RG ID"), "an @RG line without ID", "ID, the name of the read group"));
+            return self.report(Problem::new(
+                Some("@RG ID"),
+                "an @RG line without ID",
+                "ID, the name of the read group",
+            ));
         };
         if !self.header.read_groups.insert(id.into()) {
-            let problem = Problem::new(Some("@RG ID"), "two @RG lines have the same ID", "an ID of its own for each read group");
+            let problem =
+                Problem::new(Some("@RG ID"), "two @RG lines have the same ID", "an ID of its own for each read group");
             self.report(problem.finding(id).duplicate())?;
         }
         if let Some(dt) = line.get("DT")
             && !is_date(dt.trim_end())
         {
-            self.bad("@RG DT", "a bad date in DT", "an ISO 8601 date such as 2020-06-23 or 2020-06-23T12:13:47+01:00", dt)?;
+            self.bad(
+                "@RG DT",
+                "a bad date in DT",
+                "an ISO 8601 date such as 2020-06-23 or 2020-06-23T12:13:47+01:00",
+                dt,
+            )?;
         }
         if let Some(fo) = line.get("FO")
             && fo != "*"
@@ -500,8 +528,18 @@ impl<'a> Builder<'a> {
         if let Some(pl) = line.get("PL") {
             // Lower case is all over the world's files.
             const KNOWN: [&str; 12] = [
-                "CAPILLARY", "DNBSEQ", "ELEMENT", "HELICOS", "ILLUMINA", "IONTORRENT", "LS454", "ONT", "PACBIO", "SINGULAR",
-                "SOLID", "ULTIMA",
+                "CAPILLARY",
+                "DNBSEQ",
+                "ELEMENT",
+                "HELICOS",
+                "ILLUMINA",
+                "IONTORRENT",
+                "LS454",
+                "ONT",
+                "PACBIO",
+                "SINGULAR",
+                "SOLID",
+                "ULTIMA",
             ];
             if !KNOWN.iter().any(|known| known.eq_ignore_ascii_case(pl)) {
                 let expected = "CAPILLARY, DNBSEQ, ELEMENT, HELICOS, ILLUMINA, IONTORRENT, LS454, ONT, PACBIO, SINGULAR, SOLID or ULTIMA";
@@ -513,10 +551,15 @@ impl<'a> Builder<'a> {
 
     fn program(&mut self, line: HeaderLine<'_>) -> Result<()> {
         let Some(id) = line.get("ID") else {
-            return self.report(Problem::new(Some("@PG ID"), "a @PG line without ID", "ID, the name of the program record"));
+            return self.report(Problem::new(
+                Some("@PG ID"),
+                "a @PG line without ID",
+                "ID, the name of the program record",
+            ));
         };
         if !self.header.programs.insert(id.into()) {
-            let problem = Problem::new(Some("@PG ID"), "two @PG lines have the same ID", "an ID of its own for each program");
+            let problem =
+                Problem::new(Some("@PG ID"), "two @PG lines have the same ID", "an ID of its own for each program");
             self.report(problem.finding(id).duplicate())?;
         }
         Ok(())
@@ -531,14 +574,15 @@ impl<'a> Builder<'a> {
             let name = |id: u32| &header.references[id as usize].name;
             name(a).cmp(name(b)).then(a.cmp(&b))
         });
-        let twice = order.windows(2).find(|pair| {
-            header.references[pair[0] as usize].name == header.references[pair[1] as usize].name
-        });
+        let twice = order
+            .windows(2)
+            .find(|pair| header.references[pair[0] as usize].name == header.references[pair[1] as usize].name);
         let twice = twice.map(|pair| pair[1] as usize);
         header.by_name = order;
         if let Some(id) = twice {
             let kinds = self.header.lines.iter().map(|&(_, kind)| kind);
-            let numbers = kinds.enumerate().filter(|(_, kind)| *kind == HeaderKind::Reference).map(|(number, _)| number);
+            let numbers =
+                kinds.enumerate().filter(|(_, kind)| *kind == HeaderKind::Reference).map(|(number, _)| number);
             self.number = numbers.clone().nth(id).unwrap_or_default();
             self.line = text.split_terminator('\n').nth(self.number).unwrap_or_default();
             let name = self.header.references[id].name.clone();
@@ -554,7 +598,11 @@ impl<'a> Builder<'a> {
                     let names = HeaderLine { kind: HeaderKind::Reference, text: line }.get("AN");
                     for name in names.into_iter().flat_map(|an| an.split(',')) {
                         if self.header.reference_id(name).is_some() || !alternative.insert(name) {
-                            let problem = Problem::new(Some("@SQ AN"), "an alternative name in AN is in use", "names that stand once among SN and AN");
+                            let problem = Problem::new(
+                                Some("@SQ AN"),
+                                "an alternative name in AN is in use",
+                                "names that stand once among SN and AN",
+                            );
                             self.report(problem.finding(name).duplicate())?;
                         }
                     }
@@ -565,7 +613,12 @@ impl<'a> Builder<'a> {
                     if let Some(pp) = previous
                         && !self.header.programs.contains(pp)
                     {
-                        self.bad("@PG PP", "PP names a program that has no @PG line", "the ID of another @PG line", pp)?;
+                        self.bad(
+                            "@PG PP",
+                            "PP names a program that has no @PG line",
+                            "the ID of another @PG line",
+                            pp,
+                        )?;
                     }
                 }
                 _ => {}
@@ -588,10 +641,8 @@ static NAME_BYTES: [bool; 256] = {
     let mut table = [false; 256];
     let mut b = b'!';
     while b <= b'~' {
-        table[b as usize] = !matches!(
-            b,
-            b'\\' | b',' | b'"' | b'\'' | b'`' | b'(' | b')' | b'[' | b']' | b'{' | b'}' | b'<' | b'>'
-        );
+        table[b as usize] =
+            !matches!(b, b'\\' | b',' | b'"' | b'\'' | b'`' | b'(' | b')' | b'[' | b']' | b'{' | b'}' | b'<' | b'>');
         b += 1;
     }
     table
@@ -626,7 +677,9 @@ fn is_date(text: &str) -> bool {
         digits.is_ascii()
             && !digits.is_empty()
             && fields.len() <= max.len()
-            && fields.zip(max).all(|(field, &max)| std::str::from_utf8(field).is_ok_and(|field| number(field, 2, 0, max)))
+            && fields
+                .zip(max)
+                .all(|(field, &max)| std::str::from_utf8(field).is_ok_and(|field| number(field, 2, 0, max)))
     };
     let (clock, fraction) = clock.split_once(['.', ',']).map_or((clock, "0"), |(clock, fraction)| (clock, fraction));
     let zone_good = match zone.as_bytes() {
@@ -650,11 +703,17 @@ mod tests {
         let text = "@HD\tVN:1.6\tSO:queryname\n@SQ\tSN:b\tLN:7\tAN:B,bb\n@SQ\tLN:9\tSN:a\n@RG\tID:x y\tSM:s\n@PG\tID:p\tPP:q\n@PG\tID:q\tCL:a:b ☕\n@CO\tfree\ttext: ☕\n@CO\t\n";
         let header = SamHeader::parse(text).unwrap();
         assert_eq!(header.text(), text);
-        assert_eq!(SamHeader::parse(text.trim_end_matches('\n')).unwrap().text(), text.strip_suffix('\n').unwrap().to_owned() + "\n");
+        assert_eq!(
+            SamHeader::parse(text.trim_end_matches('\n')).unwrap().text(),
+            text.strip_suffix('\n').unwrap().to_owned() + "\n"
+        );
         assert_eq!((header.version(), header.sort_order()), (Some("1.6"), SortOrder::Name));
         let names: Vec<_> = header.references().iter().map(|r| (&*r.name, r.length)).collect();
         assert_eq!(names, [("b", 7), ("a", 9)]);
-        assert_eq!((header.reference_id("a"), header.reference_id("b"), header.reference_id("c")), (Some(1), Some(0), None));
+        assert_eq!(
+            (header.reference_id("a"), header.reference_id("b"), header.reference_id("c")),
+            (Some(1), Some(0), None)
+        );
         assert_eq!(header.programs().nth(1).unwrap().get("CL"), Some("a:b ☕"));
         assert_eq!(header.comments().collect::<Vec<_>>(), ["free\ttext: ☕", ""]);
         assert!(header.allows_read_group("x y") && !header.allows_read_group("x"));
@@ -716,10 +775,28 @@ mod tests {
 
     #[test]
     fn dates() {
-        for good in ["2020-06-23", "20200623", "2020-06-23T12:13:47+01:00", "2020-06-23T12:13Z", "20200623T121347.25-0500", "2020-06-23T12:13:47"] {
+        for good in [
+            "2020-06-23",
+            "20200623",
+            "2020-06-23T12:13:47+01:00",
+            "2020-06-23T12:13Z",
+            "20200623T121347.25-0500",
+            "2020-06-23T12:13:47",
+        ] {
             assert!(is_date(good), "{good}");
         }
-        for bad in ["", "2020", "Tuesday", "2020-23-06", "2020-06-23T", "2020-06-23T25:00", "2020-06-23 12:00", "2020-06-23T12:00+1", "é20-06-23", "2020é6-2"] {
+        for bad in [
+            "",
+            "2020",
+            "Tuesday",
+            "2020-23-06",
+            "2020-06-23T",
+            "2020-06-23T25:00",
+            "2020-06-23 12:00",
+            "2020-06-23T12:00+1",
+            "é20-06-23",
+            "2020é6-2",
+        ] {
             assert!(!is_date(bad), "{bad}");
         }
     }

@@ -158,7 +158,7 @@ pub(crate) fn check_char(c: u8) -> Result<(), Broken> {
 pub(crate) fn check_hex(text: &[u8]) -> Result<(), Broken> {
     // "/([0-9A-F][0-9A-F])*/"
     const EXPECTED: &str = "pairs of the digits 0-9 and A-F";
-    if text.len() % 2 != 0 || !text.iter().all(u8::is_ascii_hexdigit) {
+    if !text.len().is_multiple_of(2) || !text.iter().all(u8::is_ascii_hexdigit) {
         return Err(broken(None, "an H field that is not hexadecimal", EXPECTED, text));
     }
     if text.iter().any(u8::is_ascii_lowercase) {
@@ -242,7 +242,12 @@ impl<'a> SamTag<'a> {
                 if parse_int(self.value).is_some_and(in_range) {
                     return Ok(());
                 }
-                Err(broken(None, "an i field that is no integer of its range", "an integer from -2147483648 to 4294967295", self.value))
+                Err(broken(
+                    None,
+                    "an i field that is no integer of its range",
+                    "an integer from -2147483648 to 4294967295",
+                    self.value,
+                ))
             }
             b'Z' => check_text(self.value),
             b'A' => match self.value {
@@ -269,7 +274,14 @@ impl<'a> SamTag<'a> {
             Some(b'i') => (i64::from(i32::MIN), i64::from(i32::MAX)),
             Some(b'I') => (0, i64::from(u32::MAX)),
             Some(b'f') => (0, 0),
-            _ => return Err(broken(None, "a B field without a type of its numbers", "one of c C s S i I f", self.value)),
+            _ => {
+                return Err(broken(
+                    None,
+                    "a B field without a type of its numbers",
+                    "one of c C s S i I f",
+                    self.value,
+                ));
+            }
         };
         let items = &self.value[1..];
         if !items.is_empty() && items[0] != b',' {
@@ -283,7 +295,12 @@ impl<'a> SamTag<'a> {
                     outcome => outcome?,
                 }
             } else if !parse_int(item).is_some_and(|n| (min..=max).contains(&n)) {
-                return Err(broken(None, "a number in a B field that its type cannot hold", "integers in the range of the type", item));
+                return Err(broken(
+                    None,
+                    "a number in a B field that its type cannot hold",
+                    "integers in the range of the type",
+                    item,
+                ));
             }
         }
         forgivable
@@ -336,7 +353,12 @@ fn check_float(text: &[u8]) -> Result<(), Broken> {
     }
     let zero = mantissa.iter().all(|b| !matches!(b, b'1'..=b'9'));
     if value.is_infinite() || (value == 0.0) != zero {
-        return Err(broken(Some("tag number range"), "an f field outside the range of single precision", EXPECTED, text));
+        return Err(broken(
+            Some("tag number range"),
+            "an f field outside the range of single precision",
+            EXPECTED,
+            text,
+        ));
     }
     Ok(())
 }
@@ -345,11 +367,8 @@ fn check_float(text: &[u8]) -> Result<(), Broken> {
 pub(crate) fn write_float(out: &mut Vec<u8>, value: f32) {
     use std::io::Write;
     let size = value.abs();
-    let outcome = if size != 0.0 && !(1e-4..1e9).contains(&size) {
-        write!(out, "{value:e}")
-    } else {
-        write!(out, "{value}")
-    };
+    let outcome =
+        if size != 0.0 && !(1e-4..1e9).contains(&size) { write!(out, "{value:e}") } else { write!(out, "{value}") };
     outcome.expect("a vector takes all bytes");
 }
 

@@ -93,9 +93,7 @@ fn refuse(problem: impl Into<Cow<'static, str>>, expected: &'static str, found: 
 /// What SAM and BAM both refuse.
 pub(crate) fn check_alignment(record: &Alignment, header: &SamHeader, seen: &mut Seen) -> Checked {
     if let Some(name) = &record.name
-        && (name == "*"
-            || !(1..=254).contains(&name.len())
-            || !name.bytes().all(|b| b.is_ascii_graphic() && b != b'@'))
+        && (name == "*" || !(1..=254).contains(&name.len()) || !name.bytes().all(|b| b.is_ascii_graphic() && b != b'@'))
     {
         return refuse("a bad read name", "up to 254 visible letters without @, and not * alone", name);
     }
@@ -112,14 +110,22 @@ pub(crate) fn check_alignment(record: &Alignment, header: &SamHeader, seen: &mut
     }
     for position in [record.position, record.mate_position].into_iter().flatten() {
         if position >= MAX_POSITION {
-            return refuse("a position that is too large", "positions below 2147483647, counted from 0", position.to_string());
+            return refuse(
+                "a position that is too large",
+                "positions below 2147483647, counted from 0",
+                position.to_string(),
+            );
         }
     }
     if record.mapping_quality == Some(255) {
         return refuse("a mapping quality of 255, which means that there is none", "None, or 0 to 254", "255");
     }
     if record.template_length == i32::MIN {
-        return refuse("a template length that is too large", "-2147483647 to 2147483647", record.template_length.to_string());
+        return refuse(
+            "a template length that is too large",
+            "-2147483647 to 2147483647",
+            record.template_length.to_string(),
+        );
     }
     let lengths = super::cigar::measure(record.cigar.iter().copied());
     if lengths.misplaced {
@@ -159,7 +165,11 @@ pub(crate) fn check_alignment(record: &Alignment, header: &SamHeader, seen: &mut
 /// What only the text cannot hold.
 fn check_text(record: &Alignment) -> Checked {
     if record.qualities.as_deref() == Some(&[9]) {
-        return refuse("a single quality of 9, which SAM shows as *, as if there were none", "another quality, or None", "9");
+        return refuse(
+            "a single quality of 9, which SAM shows as *, as if there were none",
+            "another quality, or None",
+            "9",
+        );
     }
     for (_, value) in record.tags.iter() {
         let bad = match value {
