@@ -356,7 +356,7 @@ impl<'a, R: Read> Report<'a, R> {
             Name::Known(id) => Some(id),
             _ => None,
         };
-        if !order.is_kept(reference, position) {
+        if fields.reference != Name::Other && !order.is_kept(reference, position) {
             let expected = "alignments sorted by reference and position, as the @HD line says";
             self.forgive("sort order", "an alignment out of order", expected, text)?;
         }
@@ -711,5 +711,198 @@ impl<'a> SamView<'a> {
             qualities: self.quality_text().map(|text| text.iter().map(|b| b.wrapping_sub(33)).collect()),
             tags: self.tags().map(|tag| (tag.tag(), tag.value())).collect(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HEAD: &str = "@HD\tVN:1.6\tSO:coordinate\n@SQ\tSN:a\tLN:100\n@SQ\tSN:b\tLN:100\n@RG\tID:g\n";
+    const LINE: &str = "r\t0\ta\t5\t9\t2M\tb\t1\t0\tAC\tIJ\tRG:Z:g";
+
+    fn read(text: &[u8], mode: Mode) -> Result<Vec<Alignment>> {
+        SamReader::new_with("x.sam", text, mode, Limits::default())?.collect()
+    }
+
+    fn error(text: &str) -> String {
+        read(text.as_bytes(), Mode::Strict).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn layouts_of_the_same_records() {
+        let expected = read(format!("{HEAD}{LINE}\n").as_bytes(), Mode::Strict).unwrap();
+        assert_eq!((expected[0].position, expected[0].mate_position), (Some(4), Some(0)));
+        assert_eq!(expected[0].span(), Span::new(4, 6));
+        let check = |text: String| assert_eq!(read(text.as_bytes(), Mode::Strict).unwrap(), expected, "{text:?}");
+        check(format!("{HEAD}{LINE}"));
+        check(format!("\u{feff}{HEAD}{LINE}\n"));
+        check(format!("{HEAD}{LINE}\n").replace('\n', "\r\n"));
+        assert!(read(HEAD.as_bytes(), Mode::Strict).unwrap().is_empty());
+        // without a header, any reference may be named
+        assert_eq!(read(LINE.as_bytes(), Mode::Strict).unwrap()[0].reference.as_deref(), Some("a"));
+    }
+
+    #[test]
+    fn errors_give_line_byte_and_column() {
+        assert_eq!(error(""), "x.sam: the file is empty: expected a SAM header or alignments");
+        assert_eq!(
+            error("r\t0\ta\n"),
+            "x.sam:1: byte 0: a line with 3 columns in record \"r\": expected the 11 mandatory columns, parted by tabs"
+        );
+        let check = |from: &str, to: &str, expected: &str| {
+            let text = format!("{HEAD}{}\n", LINE.replacen(from, to, 1));
+            assert_eq!(error(&text), format!("x.sam:5: byte {expected}"));
+        };
+        check(
+            "r\t0",
+            "\t0",
+            "66: column 1: an empty QNAME: expected * or up to 254 visible letters without @, found \"\"",
+        );
+        check(
+            "\t0\ta",
+            "\t-1\ta",
+            "68: column 2: FLAG is not a number of its range in record \"r\": expected a decimal number from 0 to 4095, found \"-1\"",
+        );
+        check(
+            "\ta\t",
+            "\tc\t",
+            "70: column 3: a reference that has no @SQ line in record \"r\": expected a name from the @SQ lines, found \"c\"",
+        );
+        check(
+            "\t5\t",
+            "\t2147483648\t",
+            "72: column 4: POS is not a number of its range in record \"r\": expected 0 to 2147483647, found \"2147483648\"",
+        );
+        check(
+            "\t9\t",
+            "\t\t",
+            "74: column 5: MAPQ is not a number of its range in record \"r\": expected 0 to 255, found \"\"",
+        );
+        check(
+            "2M",
+            "3M",
+            "76: column 6: CIGAR and SEQ differ in length in record \"r\": expected as many letters in SEQ as bases in M, I, S, = and X, found 3 bases and 2 letters",
+        );
+        check(
+            "\tb\t",
+            "\t=x\t",
+            "79: column 7: a bad reference name in record \"r\": expected visible ASCII without \\ , \" ' ` ( ) [ ] { } < >, not starting with * or =, found \"=x\"",
+        );
+        check(
+            "\t0\tAC",
+            "\t+\tAC",
+            "83: column 9: TLEN is not a number of its range in record \"r\": expected an integer from -2147483647 to 2147483647, found \"+\"",
+        );
+        check(
+            "AC",
+            "A-",
+            "85: column 10: a bad letter in SEQ in record \"r\": expected *, or letters, = and ., found \"A-\"",
+        );
+        check(
+            "IJ",
+            "I\0",
+            "88: column 11: a bad character in QUAL in record \"r\": expected *, or as many visible characters as SEQ has letters, found \"I\\0\"",
+        );
+        check(
+            "RG:Z:g",
+            "RG:Z:h",
+            "91: column 12: RG or PG that has no line in the header in record \"r\": expected an ID of the header's lines, found \"RG:Z:h\"",
+        );
+        check(
+            "RG:Z:g",
+            "NM:i:1\tNM:i:1",
+            "98: column 13: a tag stands twice in record \"r\": expected each tag once in a record, found \"NM\"",
+        );
+        check(
+            "RG:Z:g",
+            "",
+            "91: column 12: a malformed optional field in record \"r\": expected TAG:TYPE:VALUE with a tag of two characters, found \"\"",
+        );
+    }
+
+    #[test]
+    fn lenient_counts_what_it_lets_pass() {
+        let check = |line: &str, rule: &str| {
+            let text = format!("{HEAD}{}\n{line}\n", LINE.replace("\t5\t", "\t4\t"));
+            let strict = error(&text);
+            let mut reader = SamReader::new_with("x.sam", text.as_bytes(), Mode::Lenient, Limits::default()).unwrap();
+            let records = reader.by_ref().collect::<Result<Vec<_>>>().unwrap();
+            assert_eq!(reader.forgiven().iter().collect::<Vec<_>>(), [(rule, 1, &*strict)]);
+            records
+        };
+        assert_eq!(check("", "blank line").len(), 1);
+        let line = |from: &str, to: &str| LINE.replacen(from, to, 1);
+        assert_eq!(check(&line("r\t0", "\t0"), "empty column")[1].name, None);
+        assert_eq!(check(&line("r\t", "r@\t"), "read name")[1].name.as_deref(), Some("r@"));
+        assert_eq!(check(&line("\t0\ta", "\t4096\ta"), "reserved flags")[1].flags.bits(), 4096);
+        assert_eq!(check(&line("\ta\t", "\tx\t"), "reference in header")[1].reference.as_deref(), Some("x"));
+        assert_eq!(check(&line("\ta\t", "\t\t"), "empty column")[1].reference, None);
+        assert_eq!(check(&line("\t5\t", "\t05\t"), "leading zero")[1].position, Some(4));
+        assert_eq!(check(&line("\t5\t", "\t3\t"), "sort order").len(), 2);
+        check(&line("2M", "1M1S0M"), "clip inside CIGAR");
+        assert_eq!(check(&line("AC", "A "), "sequence letters")[1].sequence, b"A ");
+        assert_eq!(check(&line("IJ", "I\u{7f}"), "quality characters")[1].qualities, Some(vec![40, 94]));
+        check(&line("RG:Z:g", "RG:Z:h"), "group in header");
+        check(&line("RG:Z:g", "NM:i:1\tNM:i:1"), "duplicate tag");
+        check(&line("RG:Z:g", "NM:i:1\t"), "empty column");
+        check(&line("RG:Z:g", "N_:i:1"), "tag name");
+        check(&line("RG:Z:g", "NM:C:1"), "tag type");
+        check(&line("RG:Z:g", "XF:f:nan"), "tag number");
+    }
+
+    #[test]
+    fn what_cannot_be_understood_stays_an_error() {
+        for (from, to) in [
+            ("\t0\ta", "\t010\ta"),
+            ("2M", "2Z"),
+            ("2M", ""),
+            ("AC", ""),
+            ("IJ", "I"),
+            ("g", "g\tNM:i:x"),
+            ("\t5\t", "\t-1\t"),
+        ] {
+            let text = format!("{HEAD}{}\n", LINE.replacen(from, to, 1));
+            assert!(read(text.as_bytes(), Mode::Lenient).is_err(), "{text}");
+        }
+        let twice = "@SQ\tSN:a\tLN:1\n@SQ\tSN:a\tLN:2\n";
+        assert_eq!(read(twice.as_bytes(), Mode::Lenient).unwrap_err().kind(), ErrorKind::Duplicate);
+    }
+
+    #[test]
+    fn header_errors_give_the_line_of_the_file() {
+        let text = format!("{HEAD}@RG\tID:g\n").replace('\n', "\r\n");
+        assert_eq!(
+            error(&text),
+            "x.sam:5: byte 70: two @RG lines have the same ID: expected an ID of its own for each read group, found \"g\""
+        );
+        let bytes = [HEAD.as_bytes(), b"@CO\t\xff\n"].concat();
+        let error = read(&bytes, Mode::Strict).unwrap_err().to_string();
+        assert_eq!(error, "x.sam:5: byte 70: a header line that is not UTF-8");
+        assert!(read(&bytes, Mode::Lenient).is_ok());
+    }
+
+    #[test]
+    fn limits_hold() {
+        let limits = Limits { max_header: 200, ..Limits::default() };
+        let text = "@CO\tx\n".repeat(5);
+        let error = SamReader::new_with("x.sam", text.as_bytes(), Mode::Strict, limits).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "x.sam:3: byte 12: the header is larger than 200 bytes (each line counts 64 more)"
+        );
+        let limits = Limits { max_line: 10, ..Limits::default() };
+        let mut reader = SamReader::new_with("x.sam", LINE.as_bytes(), Mode::Strict, limits);
+        assert!(reader.is_err() || reader.as_mut().unwrap().next().unwrap().is_err());
+    }
+
+    #[test]
+    fn a_reader_that_failed_stays_failed() {
+        let text = format!("{LINE}\nx\n{LINE}\n").replace("RG:Z:g", "NM:i:0");
+        let mut reader = SamReader::new("x.sam", text.as_bytes()).unwrap();
+        assert!(reader.next().unwrap().is_ok());
+        assert!(reader.next().unwrap().is_err());
+        assert!(reader.next().is_none());
+        assert_eq!(reader.next_view().unwrap_err().kind(), ErrorKind::Failed);
     }
 }

@@ -158,7 +158,7 @@ pub(crate) fn check_char(c: u8) -> Result<(), Broken> {
 pub(crate) fn check_hex(text: &[u8]) -> Result<(), Broken> {
     // "/([0-9A-F][0-9A-F])*/"
     const EXPECTED: &str = "pairs of the digits 0-9 and A-F";
-    if text.len() % 2 != 0 || !text.iter().all(u8::is_ascii_hexdigit) {
+    if !text.len().is_multiple_of(2) || !text.iter().all(u8::is_ascii_hexdigit) {
         return Err(broken(None, "an H field that is not hexadecimal", EXPECTED, text));
     }
     if text.iter().any(u8::is_ascii_lowercase) {
@@ -275,7 +275,12 @@ impl<'a> SamTag<'a> {
             Some(b'I') => (0, i64::from(u32::MAX)),
             Some(b'f') => (0, 0),
             _ => {
-                return Err(broken(None, "a B field without a type of its numbers", "one of c C s S i I f", self.value));
+                return Err(broken(
+                    None,
+                    "a B field without a type of its numbers",
+                    "one of c C s S i I f",
+                    self.value,
+                ));
             }
         };
         let items = &self.value[1..];
