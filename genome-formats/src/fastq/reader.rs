@@ -1,7 +1,6 @@
 //! The FASTQ reader: a fast path for records of four whole lines, and a slow one for everything else and for all errors.
 
 use std::io::Read;
-use std::ops::Range;
 
 use super::glance::{Found, Glance, Lengths, glance};
 use super::quality::QualityEncoding;
