@@ -141,7 +141,8 @@ fn compare(title: &str, text: &[u8]) {
 fn one_gigabyte() {
     use std::io::Cursor;
     let record = fasta(3, 1, 25_000_000, true, 60);
-    let before = peak_memory();
+    // Forgets the peak so far. Where that is not allowed, the number below is only too high.
+    let _ = std::fs::write("/proc/self/clear_refs", "5");
     let mut text: Box<dyn Read> = Box::new(std::io::empty());
     for _ in 0..40 {
         text = Box::new(text.chain(Cursor::new(&record)));
@@ -149,11 +150,10 @@ fn one_gigabyte() {
     let start = std::time::Instant::now();
     let seen = ours(text, Letters::Iupac, &mut SeqRecord::default());
     assert_eq!((seen.0, seen.1), (40, 1_000_000_000));
-    let after = peak_memory();
     println!(
-        "1 GB in records of 25 Mb: {:.2} s, {} KiB more memory at the peak",
+        "1 GB in records of 25 Mb: {:.2} s, {:.1} MB at the peak without the text",
         start.elapsed().as_secs_f64(),
-        after - before
+        (1024.0 * peak_memory() as f64 - record.len() as f64) / 1e6
     );
 }
 

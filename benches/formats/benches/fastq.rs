@@ -109,7 +109,7 @@ fn main() {
     let text = fastq(1, reads, 150, 150, false);
     compare("FASTQ, 150 letters", &text);
     compare("FASTQ, 100 to 150 letters, title twice", &fastq(2, reads, 100, 150, true));
-    compare("FASTQ, 1 to 30 kb", &fastq(3, reads / 100, 1000, 30_000, false));
+    compare("FASTQ, 1 to 30 kb", &fastq(3, (reads / 100).max(2), 1000, 30_000, false));
 
     let mut criterion = Criterion::default().sample_size(10).configure_from_args();
     let mut group = criterion.benchmark_group("fastq");
