@@ -413,6 +413,18 @@ mod tests {
     }
 
     #[test]
+    fn noodles_makes_the_same_index() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x.fa");
+        fs::write(&path, ">a x\nACGTAC\nGTNNAC\nTT\n>b\r\nACG\r\nTTT\r\nG\r\n>c\nACGT\n").unwrap();
+        let theirs = noodles_fasta::fs::index(&path).unwrap();
+        noodles_fasta::fai::fs::write(beside(&path, ".fai"), &theirs).unwrap();
+        let read = IndexedFasta::open(&path, MakeIndex::Never).unwrap();
+        let built = Fai::build("x", BufReader::new(File::open(&path).unwrap())).unwrap();
+        assert_eq!(*read.index(), built);
+    }
+
+    #[test]
     fn what_cannot_be_read_from_the_middle_is_told() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("x.fa.gz");

@@ -656,6 +656,103 @@ mod tests {
         assert!(error.to_string().contains("an index for other columns"), "{error}");
     }
 
+    /// The lines of `chunks`, as another tool's index gives them, that overlap `start..end` of a sequence.
+    fn lines_of_chunks(path: &Path, chunks: &[(u64, u64)], name: &str, start: u64, end: u64) -> Vec<String> {
+        let mut reader = BgzfReader::new(BufReader::new(File::open(path).unwrap()));
+        let mut found = Vec::new();
+        for &(from, to) in chunks {
+            reader.seek_virtual(from.into()).unwrap();
+            while u64::from(reader.virtual_offset()) < to {
+                let mut line = Vec::new();
+                read_line(&mut reader, &mut line, 1000).unwrap();
+                let (sequence, span) = place(&line, &Columns::BED).unwrap();
+                if sequence == name.as_bytes() && span.start() < end && span.end() > start {
+                    found.push(String::from_utf8(line).unwrap().trim_end().to_owned());
+                }
+            }
+        }
+        found
+    }
+
+    #[test]
+    fn noodles_reads_these_indexes_and_the_other_way_round() {
+        use noodles_csi::BinningIndex;
+        use noodles_csi::binning_index::index::{Header, reference_sequence::bin};
+
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x.bed.gz");
+        let mut state = 1u64;
+        let mut random = |below: u64| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            (state >> 33) % below
+        };
+        let mut features = Vec::new();
+        for s in 0..3 {
+            let mut starts: Vec<u64> = (0..400).map(|_| random(3_000_000)).collect();
+            starts.sort_unstable();
+            features.extend(starts.into_iter().map(|start| (s, start, 1 + random(40) * random(3000))));
+        }
+        for far in [0, 1 << 30] {
+            let rows: Vec<String> = features
+                .iter()
+                .map(|(s, start, length)| format!("s{s}\t{}\t{}", start + far, start + far + length))
+                .collect();
+            let text = rows.iter().map(|row| row.clone() + "\n").collect::<String>();
+            fs::write(&path, bgzf(text.as_bytes(), 500)).unwrap();
+            let mut file = IndexedText::open(&path, Preset::Bed, MakeIndex::IfMissing).unwrap();
+            let (tbi, csi) = (dir.path().join("x.bed.gz.tbi"), dir.path().join("x.bed.gz.csi"));
+            let index: Box<dyn BinningIndex> = if far == 0 {
+                Box::new(noodles_tabix::fs::read(&tbi).unwrap())
+            } else {
+                Box::new(noodles_csi::fs::read(&csi).unwrap())
+            };
+            // Theirs, from the places that our reader gives.
+            let mut indexer = noodles_tabix::index::Indexer::default();
+            indexer.set_header(noodles_csi::binning_index::index::header::Builder::bed().build());
+            assert_eq!(index.header().map(Header::start_position_index), Some(1));
+            if far == 0 {
+                let mut reader = BgzfReader::new(BufReader::new(File::open(&path).unwrap()));
+                for (s, start, length) in &features {
+                    let at = reader.virtual_offset();
+                    read_line(&mut reader, &mut Vec::new(), 1000).unwrap();
+                    let position = |n: u64| noodles_core::Position::try_from(n as usize).unwrap();
+                    let offset = |at: VirtualOffset| noodles_bgzf::VirtualPosition::from(u64::from(at));
+                    let chunk = bin::Chunk::new(offset(at), offset(reader.virtual_offset()));
+                    indexer.add_record(&format!("s{s}"), position(start + 1), position(start + length), chunk).unwrap();
+                }
+            }
+            let queries: Vec<(u64, u64, u64)> =
+                (0..200).map(|i| (i % 3, random(3_100_000), 1 + random(2) * random(200_000))).collect();
+            let region = |(s, start, length): (u64, u64, u64)| {
+                Region::new(format!("s{s}"), Span::new(start + far, start + far + length)).to_string()
+            };
+            let mut expected = Vec::new();
+            for &(s, start, length) in &queries {
+                let (from, to) = (start + far, start + far + length);
+                let interval = format!("{}-{to}", from + 1).parse::<noodles_core::region::Interval>().unwrap();
+                let chunks: Vec<(u64, u64)> = index
+                    .query(s as usize, interval)
+                    .unwrap()
+                    .iter()
+                    .map(|chunk| (u64::from(chunk.start()), u64::from(chunk.end())))
+                    .collect();
+                let theirs = lines_of_chunks(&path, &chunks, &format!("s{s}"), from, to);
+                let ours = lines(&mut file, &region((s, start, length)));
+                assert_eq!(ours, theirs, "s{s} {from} {to}");
+                expected.push(ours);
+            }
+            assert!(expected.iter().any(|lines| !lines.is_empty()));
+            if far == 0 {
+                noodles_tabix::fs::write(&tbi, &indexer.build()).unwrap();
+                let mut file = IndexedText::open(&path, Preset::Bed, MakeIndex::Never).unwrap();
+                for (query, expected) in queries.iter().zip(&expected) {
+                    assert_eq!(&lines(&mut file, &region(*query)), expected);
+                }
+                fs::remove_file(&tbi).unwrap();
+            }
+        }
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(48))]
 
