@@ -30,16 +30,16 @@
 //! | [`read_labelled`], [`LabelledFile`], [`Labelled`] | CSV with `sequence,label` |
 //! | [`DatasetDir`], [`LabelSet`] | a folder of train, dev and test files; class names |
 //! | [`Input`], [`Format`], [`Limits`] | where bytes come from, and how many are kept |
-//! | [`SamReader`], [`SamWriter`], [`SamHeader`], [`Alignment`] | SAM |
-//! | [`BamReader`], [`BamWriter`], [`BamIndex`], [`MakeIndex`] | BAM, regions through `.bai` and `.csi` |
-//! | [`CramReader`], [`CramReference`] | CRAM |
+//! | [`sam`]: [`SamReader`], [`SamWriter`], [`SamHeader`], [`Alignment`] | SAM |
+//! | [`bam`]: [`BamReader`], [`BamWriter`], [`BamIndex`], [`MakeIndex`] | BAM, regions through `.bai` and `.csi` |
+//! | [`cram`]: [`CramReader`], [`CramReference`] | CRAM |
 //! | [`SeqRecord`], [`Span`], [`Strand`], [`alphabet`] | the record model |
 //! | [`Error`], [`ErrorKind`] | what went wrong, and where |
 
 pub mod alphabet;
-mod bam;
+pub mod bam;
 mod coord;
-mod cram;
+pub mod cram;
 mod dataset;
 mod error;
 mod fasta;
@@ -51,15 +51,12 @@ mod labels;
 mod lines;
 mod location;
 mod record;
-mod sam;
+pub mod sam;
 pub mod sequences;
 mod table;
 mod window;
 
-pub use bam::index::{BamIndex, MakeIndex};
-pub use bam::reader::{BamQuery, BamReader};
-pub use bam::record::{BamTag, BamView};
-pub use bam::writer::BamWriter;
+pub use bam::{BamIndex, BamQuery, BamReader, BamTag, BamView, BamWriter, MakeIndex};
 pub use coord::{Span, Strand};
 pub use cram::{CramReader, CramReference};
 pub use dataset::DatasetDir;
@@ -72,11 +69,8 @@ pub use labelled::{Labelled, LabelledFile, read_labelled, read_labelled_input};
 pub use labels::LabelSet;
 pub use location::{Location, LocationPart, Operator};
 pub use record::SeqRecord;
-pub use sam::cigar::{CigarKind, CigarOp};
-pub use sam::flags::Flags;
-pub use sam::header::{HeaderKind, HeaderLine, SamHeader, SamReference, SortOrder};
-pub use sam::reader::{SamReader, SamView};
-pub use sam::record::Alignment;
-pub use sam::tags::{SamTag, Tag, TagArray, TagValue, Tags};
-pub use sam::writer::SamWriter;
+pub use sam::{
+    Alignment, CigarKind, CigarOp, Flags, HeaderKind, HeaderLine, SamHeader, SamReader, SamReference, SamTag, SamView,
+    SamWriter, SortOrder, Tag, TagArray, TagValue, Tags,
+};
 pub use sequences::Sequences;
