@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::Path;
 
 use crate::alphabet::reverse_complement;
-use crate::bam::writer::BamWriter;
+use crate::bam::BamWriter;
 use crate::bcf::BcfWriter;
 use crate::bed::{BedRecord, BedWriter};
 use crate::bigwig::write_bigwig;
@@ -20,8 +20,7 @@ use crate::location::LocationPart;
 use crate::output::Output;
 use crate::record::SeqRecord;
 use crate::records::{Record, Records};
-use crate::sam::record::Alignment;
-use crate::sam::writer::SamWriter;
+use crate::sam::{Alignment, SamWriter};
 use crate::vcf::{Variant, VcfWriter};
 use crate::wig::{BedGraphWriter, WigWriter};
 

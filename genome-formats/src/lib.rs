@@ -29,15 +29,16 @@
 //! | [`sequences`], [`Sequences`] | sequences from any format |
 //! | [`fasta`]: [`FastaReader`], [`FastaWriter`], [`write_fasta`] | FASTA |
 //! | [`fastq`]: [`FastqReader`], [`FastqView`], [`FastqRecord`], [`FastqWriter`], [`QualityEncoding`] | FASTQ in three quality encodings |
-//! | [`GenbankReader`], [`GenbankWriter`], [`EmblReader`] | GenBank and EMBL |
+//! | [`genbank`]: [`GenbankReader`], [`GenbankWriter`]; [`embl`]: [`EmblReader`] | GenBank and EMBL |
 //! | [`GenbankRecord`], [`Feature`], [`Location`] | their record, with features |
-//! | [`SamReader`], [`SamWriter`], [`SamHeader`], [`Alignment`] | SAM |
-//! | [`BamReader`], [`BamWriter`], [`BamIndex`], [`MakeIndex`] | BAM, regions through `.bai` and `.csi` |
+//! | [`sam`]: [`SamReader`], [`SamWriter`], [`SamHeader`], [`Alignment`] | SAM |
+//! | [`bam`]: [`BamReader`], [`BamWriter`], [`BamIndex`], [`MakeIndex`] | BAM, regions through `.bai` and `.csi` |
+//! | [`cram`]: [`CramReader`], [`CramReference`] | CRAM |
 //! | [`vcf`], [`bcf`] | VCF and BCF: headers, variants, genotypes |
-//! | [`GffReader`], [`GffRecord`], [`GffView`], [`GffWriter`], [`FeatureTree`] | GFF3, GTF and GFF2 |
-//! | [`BedReader`], [`BedRecord`], [`BedView`], [`BedWriter`] | BED, 3 to 12 columns and more |
-//! | [`WigReader`], [`BedGraphReader`], [`WigWriter`], [`BedGraphWriter`], [`wig_to_bed`] | values along sequences, as text |
-//! | [`BigWigReader`], [`write_bigwig`], [`SignalSummary`] | values along sequences, compressed and indexed |
+//! | [`gff`]: [`GffReader`], [`GffRecord`], [`GffView`], [`GffWriter`], [`FeatureTree`] | GFF3, GTF and GFF2 |
+//! | [`bed`]: [`BedReader`], [`BedRecord`], [`BedView`], [`BedWriter`] | BED, 3 to 12 columns and more |
+//! | [`wig`]: [`WigReader`], [`BedGraphReader`], [`WigWriter`], [`BedGraphWriter`], [`wig_to_bed`] | values along sequences, as text |
+//! | [`bigwig`]: [`BigWigReader`], [`write_bigwig`], [`SignalSummary`] | values along sequences, compressed and indexed |
 //! | [`read_labelled`], [`LabelledFile`], [`Labelled`] | CSV with `sequence,label` |
 //! | [`dataset`]: [`DatasetDir`], [`LabelSet`] | data sets: made from genomes, checked for leaks, read |
 //! | [`Input`], [`Format`], [`Limits`], [`Mode`], [`Forgiven`] | where bytes come from, how many are kept, how strictly they are read |
@@ -47,8 +48,8 @@
 //! | [`IndexedFasta`], [`Fai`], [`Gzi`] | regions of a FASTA file |
 //! | [`IndexedText`], [`RegionLines`] | regions of VCF, GFF and BED files |
 //! | [`annotation`] | features in one shape, from GenBank, EMBL, GFF3 and GTF |
-//! | [`Cds`], [`Protein`], [`Flank`], [`GeneticCode`] | coding sequences, proteins, upstream bases, NCBI's genetic codes |
-//! | [`orfs`], [`Orf`], [`OrfOptions`] | open reading frames |
+//! | [`cds`]: [`Cds`], [`Protein`], [`Flank`], [`GeneticCode`] | coding sequences, proteins, upstream bases, NCBI's genetic codes |
+//! | [`mod@orf`]: [`orfs`], [`Orf`], [`OrfOptions`] | open reading frames |
 //! | [`SequenceStats`], [`gc_windows`], [`KmerCounts`] | GC content and skew, N50, soft-masked share, k-mers |
 //! | [`Motif`], [`SequenceIndex`] | IUPAC patterns and exact words on both strands |
 //! | [`IntervalIndex`], [`merge_spans`] | what overlaps, what is nearest |
@@ -57,23 +58,24 @@
 
 pub mod alphabet;
 pub mod annotation;
-mod bam;
+pub mod bam;
 pub mod bcf;
-mod bed;
-mod bgzf;
-mod bigwig;
+pub mod bed;
+pub mod bgzf;
+pub mod bigwig;
 mod byte_set;
-mod cds;
+pub mod cds;
 mod convert;
 mod coord;
+pub mod cram;
 pub mod dataset;
-mod embl;
+pub mod embl;
 mod error;
 pub mod fasta;
 pub mod fastq;
-mod genbank;
-mod genetic_code;
-mod gff;
+pub mod genbank;
+pub mod genetic_code;
+pub mod gff;
 mod guard;
 mod index;
 mod input;
@@ -83,33 +85,31 @@ mod labelled;
 mod labels;
 mod lines;
 mod location;
-mod motif;
-mod orf;
+pub mod motif;
+pub mod orf;
 mod output;
 mod record;
 mod records;
-mod region;
-mod sam;
+pub mod region;
+pub mod sam;
 pub mod sequences;
-mod stats;
+pub mod stats;
 mod table;
 mod topology;
 pub mod vcf;
-mod wig;
+pub mod wig;
 mod window;
 
 #[doc(inline)]
 pub use alphabet::Letters;
-pub use bam::index::BamIndex;
-pub use bam::reader::{BamQuery, BamReader};
-pub use bam::record::{BamTag, BamView};
-pub use bam::writer::BamWriter;
+pub use bam::{BamIndex, BamQuery, BamReader, BamTag, BamView, BamWriter};
 pub use bed::{BedReader, BedRecord, BedView, BedWriter};
 pub use bgzf::{BgzfReader, BgzfWriter, VirtualOffset};
 pub use bigwig::{BigWigReader, BigWigRecords, BigWigSignals, Chromosome, Precision, SignalSummary, write_bigwig};
 pub use cds::{Cds, CdsLine, CdsLines, CdsPart, Flank, Protein, TranslExcept};
 pub use convert::{ConvertOptions, Converted, convert, targets};
 pub use coord::{Span, Strand};
+pub use cram::{CramReader, CramReference};
 #[doc(inline)]
 pub use dataset::DatasetDir;
 pub use embl::EmblReader;
@@ -141,13 +141,10 @@ pub use output::Output;
 pub use record::SeqRecord;
 pub use records::{ReadOptions, Record, Records, open};
 pub use region::Region;
-pub use sam::cigar::{CigarKind, CigarOp};
-pub use sam::flags::Flags;
-pub use sam::header::{HeaderKind, HeaderLine, SamHeader, SamReference, SortOrder};
-pub use sam::reader::{SamReader, SamView};
-pub use sam::record::Alignment;
-pub use sam::tags::{SamTag, Tag, TagArray, TagValue, Tags};
-pub use sam::writer::SamWriter;
+pub use sam::{
+    Alignment, CigarKind, CigarOp, Flags, HeaderKind, HeaderLine, SamHeader, SamReader, SamReference, SamTag, SamView,
+    SamWriter, SortOrder, Tag, TagArray, TagValue, Tags,
+};
 pub use sequences::Sequences;
 pub use stats::{GcWindow, GcWindows, KmerCounts, LengthSummary, Nx, SequenceStats, gc_windows};
 pub use topology::Topology;

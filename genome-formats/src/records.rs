@@ -5,10 +5,11 @@ use std::io::{BufReader, Cursor, Read, Seek};
 use std::path::{Path, PathBuf};
 
 use crate::alphabet::Letters;
-use crate::bam::reader::BamReader;
+use crate::bam::BamReader;
 use crate::bcf::BcfReader;
 use crate::bed::{BedReader, BedRecord};
 use crate::bigwig::{BigWigReader, BigWigRecords};
+use crate::cram::{CramReader, CramReference};
 use crate::embl::EmblReader;
 use crate::error::{Error, ErrorKind, Result};
 use crate::fasta::FastaReader;
@@ -18,9 +19,7 @@ use crate::gff::{GffDialect, GffReader, GffRecord};
 use crate::guard::{Forgiven, Mode};
 use crate::input::{Format, Input, InputOptions, Limits};
 use crate::record::SeqRecord;
-use crate::sam::header::SamHeader;
-use crate::sam::reader::SamReader;
-use crate::sam::record::Alignment;
+use crate::sam::{Alignment, SamHeader, SamReader};
 use crate::sequences::Sequences;
 use crate::vcf::{Variant, VcfHeader, VcfOptions, VcfReader};
 use crate::wig::{BedGraphReader, Signal, WigReader};
@@ -113,7 +112,8 @@ enum Inner {
     Genbank(Box<GenbankReader<Input>>),
     Embl(Box<EmblReader<Input>>),
     Sam(Box<SamReader<Input>>),
-    Bam(Box<BamReader<BufReader<File>>>),
+    Bam(Box<BamReader<Input>>),
+    Cram(Box<CramReader<Input>>),
     Vcf(Box<VcfReader<Input>>),
     Bcf(Box<BcfReader<Input>>),
     Gff(Box<GffReader<Input>>),
@@ -144,10 +144,6 @@ impl Records {
             let name = input.name().to_owned();
             let file = File::open(path).map_err(|e| Error::from_io(&name, e))?;
             return Self::bigwig(name, Box::new(BufReader::new(file)), options);
-        }
-        if format == Format::Bam {
-            let inner = Inner::Bam(Box::new(BamReader::open_with(path, options.mode, options.limits)?));
-            return Ok(Self { name: input.name().to_owned(), format, inner });
         }
         Self::from_input(input, options)
     }
@@ -208,6 +204,15 @@ impl Records {
                 EmblReader::from_input(input).with_letters(letters).with_mode(mode).with_limits(limits),
             )),
             Format::Sam => Inner::Sam(Box::new(SamReader::from_input(input, mode, limits)?)),
+            // The input has taken the blocks off and checked the end marker.
+            Format::Bam => Inner::Bam(Box::new(BamReader::new_with(name.as_str(), input, mode, limits)?)),
+            Format::Cram => {
+                let reference = match &options.reference {
+                    Some(path) => CramReference::open(path)?,
+                    None => CramReference::none(),
+                };
+                Inner::Cram(Box::new(CramReader::new_with(name.as_str(), input, &reference, mode, limits)?))
+            }
             Format::Vcf => Inner::Vcf(Box::new(VcfReader::from_input_with(input, vcf_options(options))?)),
             Format::Bcf => Inner::Bcf(Box::new(BcfReader::from_input_with(input, vcf_options(options))?)),
             Format::Gff3 => gff(input, GffDialect::Gff3)?,
@@ -246,6 +251,7 @@ impl Records {
             Inner::Embl(reader) => reader.forgiven().clone(),
             Inner::Sam(reader) => reader.forgiven().clone(),
             Inner::Bam(reader) => reader.forgiven().clone(),
+            Inner::Cram(reader) => reader.forgiven().clone(),
             Inner::Vcf(reader) => reader.forgiven().clone(),
             Inner::Bcf(reader) => reader.forgiven().clone(),
             Inner::Gff(reader) => reader.forgiven().clone(),
@@ -261,6 +267,7 @@ impl Records {
         match &self.inner {
             Inner::Sam(reader) => Some(reader.header()),
             Inner::Bam(reader) => Some(reader.header()),
+            Inner::Cram(reader) => Some(reader.header()),
             _ => None,
         }
     }
@@ -304,6 +311,7 @@ impl Iterator for Records {
             Inner::Embl(reader) => reader.next()?.map(|r| Record::Annotated(Box::new(r))),
             Inner::Sam(reader) => reader.next()?.map(|r| Record::Alignment(Box::new(r))),
             Inner::Bam(reader) => reader.next()?.map(|r| Record::Alignment(Box::new(r))),
+            Inner::Cram(reader) => reader.next()?.map(|r| Record::Alignment(Box::new(r))),
             Inner::Vcf(reader) => reader.next()?.map(|r| Record::Variant(Box::new(r))),
             Inner::Bcf(reader) => reader.next()?.map(|r| Record::Variant(Box::new(r))),
             Inner::Gff(reader) => reader.next()?.map(|r| Record::Feature(Box::new(r))),

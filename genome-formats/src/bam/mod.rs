@@ -37,7 +37,7 @@ pub(crate) mod reader;
 pub(crate) mod record;
 pub(crate) mod writer;
 
-pub use index::{BamIndex, MakeIndex};
+pub use index::BamIndex;
 pub use reader::{BamQuery, BamReader};
 pub use record::{BamTag, BamView};
 pub use writer::BamWriter;

@@ -40,7 +40,6 @@
 //! [`Variant::start`]: crate::vcf::Variant::start
 //! [`VcfHeader`]: crate::vcf::VcfHeader
 
-mod bgzf;
 mod decode;
 mod dictionary;
 mod encode;

@@ -8,7 +8,7 @@ use crate::guard::Mode;
 use crate::vcf::problem::{Problem, Report};
 use crate::vcf::{Variant, VcfHeader};
 
-use super::bgzf::Compressed;
+use crate::bgzf::BgzfWriter;
 use super::decode::{self, Context};
 use super::dictionary::Dictionary;
 use super::{MAGIC, encode};
@@ -20,7 +20,7 @@ const PATH: &str = "<output>";
 ///
 /// Every record is decoded again before it is written, so what was written can be read, and is equal.
 pub struct BcfWriter<W: Write> {
-    out: Compressed<W>,
+    out: BgzfWriter<W>,
     header: VcfHeader,
     dictionary: Dictionary,
     shared: Vec<u8>,
@@ -34,7 +34,7 @@ impl<W: Write> BcfWriter<W> {
     ///
     /// Writing fails, or the header is larger than 4 GiB.
     pub fn new(out: W, header: VcfHeader) -> Result<Self> {
-        let mut out = Compressed::new(out);
+        let mut out = BgzfWriter::new(out);
         let text = header.to_string();
         let size = u32::try_from(text.len() + 1)
             .map_err(|_| Error::new(ErrorKind::Limit, PATH, "the header is too large for BCF"))?;
