@@ -7,6 +7,7 @@ use std::ops::Range;
 use std::path::Path;
 
 use super::attributes::{check_gff3, check_gtf};
+use super::block::positions;
 use super::record::{GffDialect, GffRecord, GffStrand, GffView, Parsed};
 use crate::coord::Span;
 use crate::error::{Error, ErrorKind, Result, count, quote};
@@ -241,17 +242,7 @@ impl<R: Read> GffReader<R> {
     #[inline]
     fn parse(&mut self) -> Result<Parsed> {
         let line = self.lines.line();
-        let mut tabs = [0; 8];
-        let mut found = 0;
-        for (at, &byte) in line.iter().enumerate() {
-            if byte == b'\t' {
-                tabs[found] = at;
-                found += 1;
-                if found == tabs.len() {
-                    break;
-                }
-            }
-        }
+        let (tabs, found) = first_tabs(line);
         let length = line.len();
         let attributes = match found {
             8 => tabs[7] + 1..length,
@@ -273,7 +264,7 @@ impl<R: Read> GffReader<R> {
             tabs[5] + 1..tabs[6],
             tabs[6] + 1..end,
         ];
-        let span = match scan_span(&line[columns[3].clone()], &line[columns[4].clone()]) {
+        let span = match scan_span(line, &columns[3], &columns[4]) {
             Some(span) => span,
             None => self.broken_span(&mut columns)?,
         };
@@ -340,7 +331,7 @@ impl<R: Read> GffReader<R> {
             let start = column.start + text.len() - text.trim_ascii_start().len();
             start..start + text.trim_ascii().len()
         });
-        if let Some(span) = scan_span(&line[trimmed[3].clone()], &line[trimmed[4].clone()]) {
+        if let Some(span) = scan_span(line, &trimmed[3], &trimmed[4]) {
             let error = self.wrong(4, "blanks around a column").expecting("tabs alone");
             let error = error.finding(quote(&line[columns[3].clone()]));
             self.guard.forgive("blanks", error)?;
@@ -545,9 +536,38 @@ impl<R: Read> FusedIterator for GffReader<R> {}
 
 /// GFF3 1.26, columns 4 and 5: whole numbers from 1, start not behind end.
 #[inline]
-fn scan_span(start: &[u8], end: &[u8]) -> Option<Span> {
-    let ((from, a), (to, b)) = (scan_u64(start)?, scan_u64(end)?);
+fn scan_span(line: &[u8], start: &Range<usize>, end: &Range<usize>) -> Option<Span> {
+    // The line goes on behind the columns, which lets eight digits be read at once.
+    let ((from, a), (to, b)) = (scan_u64(&line[start.start..])?, scan_u64(&line[end.start..])?);
     if (a, b) == (start.len(), end.len()) { Span::from_one_based(from, to) } else { None }
+}
+
+/// Where the first eight tabs stand, and how many there are.
+#[inline]
+fn first_tabs(line: &[u8]) -> ([usize; 8], usize) {
+    let mut tabs = [0; 8];
+    let (mut found, mut start) = (0, 0);
+    while start < line.len() {
+        let mut block = [0; 64];
+        let block = match line[start..].first_chunk::<64>() {
+            Some(block) => block,
+            None => {
+                block[..line.len() - start].copy_from_slice(&line[start..]);
+                &block
+            }
+        };
+        let mut bits = positions(block, b'\t');
+        while bits != 0 {
+            tabs[found] = start + bits.trailing_zeros() as usize;
+            found += 1;
+            if found == tabs.len() {
+                return (tabs, found);
+            }
+            bits &= bits - 1;
+        }
+        start += 64;
+    }
+    (tabs, found)
 }
 
 /// The dialect of the first line that tells one.
