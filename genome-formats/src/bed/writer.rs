@@ -193,10 +193,10 @@ mod tests {
             ..record(2, 10)
         };
         let check = |text: &str, expected: &BedRecord| {
-            assert_eq!(read(text.as_bytes(), Mode::Strict).unwrap(), [expected.clone()], "{text:?}");
+            assert_eq!(read(text.as_bytes(), Mode::Strict).unwrap(), std::slice::from_ref(expected), "{text:?}");
             assert_eq!(
                 read(text.replace('\n', "\r\n").as_bytes(), Mode::Strict).unwrap(),
-                [expected.clone()],
+                std::slice::from_ref(expected),
                 "{text:?} with CRLF"
             );
         };
@@ -338,6 +338,9 @@ mod tests {
         );
     }
 
+    type Place = (String, u64, Vec<(u64, u64)>);
+    type Details = (String, u16, Option<bool>, (u8, u8), Option<[u8; 3]>);
+
     /// A record that has all columns up to a number.
     fn records() -> impl Strategy<Value = (usize, Vec<BedRecord>)> {
         let columns = prop_oneof![Just(3usize), Just(4), Just(5), Just(6), Just(8), Just(9), Just(12)];
@@ -353,11 +356,8 @@ mod tests {
             "[!-~]{1,4}",
         );
         (columns, 0usize..3, proptest::collection::vec(record, 1..10)).prop_map(|(columns, extra, records)| {
-            let make = |((seq, start, lengths), (name, score, strand, thick, color), text): (
-                (String, u64, Vec<(u64, u64)>),
-                (String, u16, Option<bool>, (u8, u8), Option<[u8; 3]>),
-                String,
-            )| {
+            let make = |(place, details, text): (Place, Details, String)| {
+                let ((seq, start, lengths), (name, score, strand, thick, color)) = (place, details);
                 let mut blocks: Vec<Span> = Vec::new();
                 for (gap, length) in lengths {
                     let from = blocks.last().map_or(start, |last| last.end() + gap);

@@ -69,7 +69,7 @@ impl<R: Read + Seek> BigWigReader<R> {
         let mut found = source.chromosomes(&header, limits.max_header)?;
         found.sort_by_key(|(_, id, _)| *id);
         let mut ids = HashMap::new();
-        for pair in found.windows(2).filter(|pair| pair[0].1 == pair[1].1) {
+        if let Some(pair) = found.windows(2).find(|pair| pair[0].1 == pair[1].1) {
             let error = Error::new(ErrorKind::Duplicate, source.path(), "two sequences have one number");
             return Err(error.in_record(&pair[1].0));
         }

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
+use super::block::{Marks, for_each_block, marks};
 use super::record::GffDialect;
 
 /// Attributes in the order of the file. A key may have several values; all values of a key stand together, where the key
@@ -203,43 +204,31 @@ pub(super) fn encode(out: &mut String, text: &str, reserved: fn(char) -> bool) {
 
 /// The broken rule of a GFF3 column 9, if there is one, and its name (GFF3 1.26, "Column 9: attributes").
 ///
-/// The common case, where `=` and `;` alternate and nothing is encoded, is told from 64 bytes at a time without branches.
+/// The common case, where `=` and `;` alternate, is told from 64 bytes at a time without branches.
 #[inline]
 pub(super) fn check_gff3(text: &[u8]) -> Option<(&'static str, &'static str)> {
-    let mut broken = text.first() == Some(&b'=');
+    let mut broken = u64::from(text.first() == Some(&b'='));
+    let mut percents = false;
     let mut parity = 0; // all ones between a `=` and its `;`
     let mut behind = 0; // whether the byte in front of the block is a `;`
-    let mut check = |block: &[u8; 64]| {
-        let odd = block.iter().fold(0, |odd, &b| odd | u8::from((b < b' ') | (b == 0x7f) | (b == b'%') | (b == b'&')));
-        let (equals, ends) = (positions(block, b'='), positions(block, b';'));
+    for_each_block(text, |block| {
+        let Marks { equals, semicolons, percent, other } = marks(block);
         // Bit i: whether the number of `=` and `;` up to byte i is odd.
-        let odds = prefix_xor(equals | ends) ^ parity;
-        broken |= odd != 0 || equals & !odds != 0 || ends & odds != 0 || equals & (ends << 1 | behind) != 0;
-        parity = ((odds as i64) >> 63) as u64;
-        behind = ends >> 63;
-    };
-    let (blocks, rest) = text.as_chunks::<64>();
-    blocks.iter().for_each(&mut check);
-    if !rest.is_empty() {
-        let mut block = [b' '; 64];
-        block[..rest.len()].copy_from_slice(rest);
-        check(&block);
-    }
+        let odd = prefix_xor(equals | semicolons) ^ parity;
+        broken |= u64::from(other) | (equals & !odd) | (semicolons & odd) | (equals & (semicolons << 1 | behind));
+        percents |= percent;
+        parity = ((odd as i64) >> 63) as u64;
+        behind = semicolons >> 63;
+    });
     // Behind the last `;` there may be nothing.
     let open = parity == 0 && !text.is_empty() && !text.ends_with(b";");
-    if broken || open { find_broken(text) } else { None }
+    if broken != 0 || open || (percents && !percents_are_whole(text)) { find_broken(text) } else { None }
 }
 
-/// Bit i: whether byte i of the block is `byte`.
-#[inline]
-fn positions(block: &[u8; 64], byte: u8) -> u64 {
-    const LOW: u64 = 0x7f7f_7f7f_7f7f_7f7f;
-    let (words, _) = block.as_chunks::<8>();
-    words.iter().rev().fold(0, |found, word| {
-        let word = u64::from_le_bytes(*word) ^ (0x0101_0101_0101_0101 * u64::from(byte));
-        let zeros = !(((word & LOW) + LOW) | word | LOW); // 0x80 where a byte was equal
-        found << 8 | (zeros >> 7).wrapping_mul(0x0102_0408_1020_4080) >> 56
-    })
+/// Whether each `%` has its two digits.
+#[inline(never)]
+fn percents_are_whole(text: &[u8]) -> bool {
+    memchr::memchr_iter(b'%', text).all(|at| hex(&text[at..]).is_some())
 }
 
 /// Bit i: the parity of the bits up to and with i.
@@ -282,12 +271,8 @@ fn find_broken(text: &[u8]) -> Option<(&'static str, &'static str)> {
         if part.iter().any(u8::is_ascii_control) {
             return Some(("control-character", "a control character that is not encoded"));
         }
-        let mut rest = part;
-        while let Some(at) = memchr::memchr(b'%', rest) {
-            if hex(&rest[at..]).is_none() {
-                return Some(("percent", "a % without two hexadecimal digits"));
-            }
-            rest = &rest[at + 3..];
+        if !percents_are_whole(part) {
+            return Some(("percent", "a % without two hexadecimal digits"));
         }
     }
     None

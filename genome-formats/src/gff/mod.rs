@@ -30,6 +30,7 @@
 //! - an empty file is an empty list.
 
 mod attributes;
+mod block;
 mod reader;
 mod record;
 mod tree;

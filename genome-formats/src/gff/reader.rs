@@ -7,6 +7,7 @@ use std::ops::Range;
 use std::path::Path;
 
 use super::attributes::{check_gff3, check_gtf};
+use super::block::positions;
 use super::record::{GffDialect, GffRecord, GffStrand, GffView, Parsed};
 use crate::coord::Span;
 use crate::error::{Error, ErrorKind, Result, count, quote};
@@ -37,6 +38,8 @@ pub struct GffReader<R> {
     /// Whether the FASTA part was reached, and how much of its first line was read.
     tail: Option<usize>,
     seen_feature: bool,
+    /// What the current line says.
+    parsed: Parsed,
 }
 
 /// What `##sequence-region` says.
@@ -48,9 +51,10 @@ struct Region {
 }
 
 /// What the reader came to.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Step {
-    Feature(Parsed),
+    /// The feature that [`GffReader::view`] shows.
+    Feature,
     /// `###`: whatever was referred to is above.
     Resolved,
 }
@@ -143,9 +147,7 @@ impl<R: Read> GffReader<R> {
             match self.step()? {
                 None => return Ok(None),
                 Some(Step::Resolved) => {}
-                Some(Step::Feature(parsed)) => {
-                    return Ok(Some(GffView::new(self.lines.line(), &parsed, self.dialect)));
-                }
+                Some(Step::Feature) => return Ok(Some(self.view())),
             }
         }
     }
@@ -180,6 +182,7 @@ impl<R: Read> GffReader<R> {
             region: None,
             tail: None,
             seen_feature: false,
+            parsed: Parsed::none(),
         }
     }
 
@@ -195,6 +198,12 @@ impl<R: Read> GffReader<R> {
                 return Ok(None);
             }
         }
+    }
+
+    /// The feature of the current line.
+    #[inline]
+    pub(super) fn view(&self) -> GffView<'_> {
+        GffView::new(self.lines.line(), &self.parsed, self.dialect)
     }
 
     /// The next feature or `###`.
@@ -228,7 +237,7 @@ impl<R: Read> GffReader<R> {
                     return Ok(None);
                 }
                 b'\n' | b'\r' | b' ' | b'\t' if self.lines.line().trim_ascii().is_empty() => {}
-                _ => return self.parse().map(Step::Feature).map(Some),
+                _ => return self.parse().map(|()| Some(Step::Feature)),
             }
         }
         Ok(None)
@@ -239,19 +248,9 @@ impl<R: Read> GffReader<R> {
     }
 
     #[inline]
-    fn parse(&mut self) -> Result<Parsed> {
+    fn parse(&mut self) -> Result<()> {
         let line = self.lines.line();
-        let mut tabs = [0; 8];
-        let mut found = 0;
-        for (at, &byte) in line.iter().enumerate() {
-            if byte == b'\t' {
-                tabs[found] = at;
-                found += 1;
-                if found == tabs.len() {
-                    break;
-                }
-            }
-        }
+        let (tabs, found) = first_tabs(line);
         let length = line.len();
         let attributes = match found {
             8 => tabs[7] + 1..length,
@@ -263,7 +262,7 @@ impl<R: Read> GffReader<R> {
             }
         };
         let end = if found == 8 { tabs[7] } else { length };
-        let mut columns = [
+        let columns = [
             0..tabs[0],
             tabs[0] + 1..tabs[1],
             tabs[1] + 1..tabs[2],
@@ -273,10 +272,22 @@ impl<R: Read> GffReader<R> {
             tabs[5] + 1..tabs[6],
             tabs[6] + 1..end,
         ];
-        let span = match scan_span(&line[columns[3].clone()], &line[columns[4].clone()]) {
-            Some(span) => span,
-            None => self.broken_span(&mut columns)?,
-        };
+        match scan_span(line, &columns[3], &columns[4]) {
+            Some(span) => self.parse_columns(columns, attributes, span)?,
+            None => self.parse_broken_span(columns, attributes)?,
+        }
+        if found == 7 && self.dialect != GffDialect::Gff2 {
+            let error = self.lines.error(ErrorKind::Syntax, "a line with too few columns");
+            self.guard.forgive("column-count", error.expecting("nine columns between tabs").finding("8 columns"))?;
+        }
+        self.check()?;
+        self.seen_feature = true;
+        Ok(())
+    }
+
+    /// Columns 6 to 8, and what is kept of the line.
+    #[inline]
+    fn parse_columns(&mut self, columns: [Range<usize>; 8], attributes: Range<usize>, span: Span) -> Result<()> {
         let line = self.lines.line();
         let [name, source, kind, _, _, score, strand, phase] = columns;
         let score = match &line[score] {
@@ -321,31 +332,24 @@ impl<R: Read> GffReader<R> {
                 None
             }
         };
-        let parsed = Parsed { columns: [name, source, kind], span, score, strand, phase, attributes };
-        if found == 7 && self.dialect != GffDialect::Gff2 {
-            let error = self.lines.error(ErrorKind::Syntax, "a line with too few columns");
-            self.guard.forgive("column-count", error.expecting("nine columns between tabs").finding("8 columns"))?;
-        }
-        self.check(&parsed)?;
-        self.seen_feature = true;
-        Ok(parsed)
+        self.parsed = Parsed { columns: [name, source, kind], span, score, strand, phase, attributes };
+        Ok(())
     }
 
     /// What a line whose positions are no numbers means: an error, or, forgiven, blanks around its columns.
     #[cold]
-    fn broken_span(&mut self, columns: &mut [Range<usize>; 8]) -> Result<Span> {
+    fn parse_broken_span(&mut self, columns: [Range<usize>; 8], attributes: Range<usize>) -> Result<()> {
         let line = self.lines.line();
         let trimmed = columns.clone().map(|column| {
             let text = &line[column.clone()];
             let start = column.start + text.len() - text.trim_ascii_start().len();
             start..start + text.trim_ascii().len()
         });
-        if let Some(span) = scan_span(&line[trimmed[3].clone()], &line[trimmed[4].clone()]) {
+        if let Some(span) = scan_span(line, &trimmed[3], &trimmed[4]) {
             let error = self.wrong(4, "blanks around a column").expecting("tabs alone");
             let error = error.finding(quote(&line[columns[3].clone()]));
             self.guard.forgive("blanks", error)?;
-            *columns = trimmed;
-            return Ok(span);
+            return self.parse_columns(trimmed, attributes, span);
         }
         for column in [3, 4] {
             let text = &line[columns[column].clone()];
@@ -361,19 +365,20 @@ impl<R: Read> GffReader<R> {
 
     /// The rules that do not change what is read.
     #[inline]
-    fn check(&mut self, parsed: &Parsed) -> Result<()> {
+    fn check(&mut self) -> Result<()> {
         let line = self.lines.line();
-        let [name, source, kind] = &parsed.columns;
+        let [name, source, kind] = &self.parsed.columns;
+        let empty = [source, kind].iter().position(|column| column.is_empty());
         if line[name.clone()] != *self.name {
-            self.enter(name.len())?;
+            self.enter()?;
         }
-        if source.is_empty() || kind.is_empty() {
-            let column = if source.is_empty() { 2 } else { 3 };
+        if let Some(column) = empty {
+            let column = column as u64 + 2;
             let error = self.wrong(column, "an empty column").expecting("text, or . where there is none");
             self.guard.forgive("empty-column", error)?;
         }
         let line = self.lines.line();
-        let text = &line[parsed.attributes.clone()];
+        let text = &line[self.parsed.attributes.clone()];
         let broken = match self.dialect {
             GffDialect::Gff3 => check_gff3(text),
             GffDialect::Gtf => check_gtf(text),
@@ -384,16 +389,16 @@ impl<R: Read> GffReader<R> {
             self.guard.forgive(rule, error)?;
         }
         match (self.dialect, self.region) {
-            (GffDialect::Gff3, Some(region)) => self.check_region(parsed, region),
-            (GffDialect::Gtf, _) => self.check_ids(parsed),
+            (GffDialect::Gff3, Some(region)) => self.check_region(region),
+            (GffDialect::Gtf, _) => self.check_ids(),
             _ => Ok(()),
         }
     }
 
-    /// A feature on another sequence than the one before; its name is the first `length` bytes of the line.
+    /// A feature on another sequence than the one before.
     #[cold]
-    fn enter(&mut self, length: usize) -> Result<()> {
-        let name = &self.lines.line()[..length];
+    fn enter(&mut self) -> Result<()> {
+        let name = &self.lines.line()[self.parsed.columns[0].clone()];
         self.name.clear();
         self.name.extend_from_slice(name);
         self.region = self.regions.get(name).copied();
@@ -414,19 +419,17 @@ impl<R: Read> GffReader<R> {
 
     /// GFF3 1.26, `##sequence-region`: features lie inside of it, but for those of a circular sequence.
     #[inline]
-    fn check_region(&mut self, parsed: &Parsed, region: Region) -> Result<()> {
-        let (span, bounds) = (parsed.span, region.span);
+    fn check_region(&mut self, region: Region) -> Result<()> {
+        let (span, bounds) = (self.parsed.span, region.span);
         if bounds.start() <= span.start() && span.end() <= bounds.end() && span != bounds {
             return Ok(());
         }
-        if span.start() <= bounds.start() && bounds.end() <= span.end() && !region.circular {
-            let view = GffView::new(self.lines.line(), parsed, self.dialect);
-            if view.raw_attribute(b"Is_circular") == Some(b"true") {
-                let region = Region { circular: true, ..region };
-                self.region = Some(region);
-                self.regions.insert(self.name.clone(), region);
-                return Ok(());
-            }
+        let covers = span.start() <= bounds.start() && bounds.end() <= span.end();
+        if covers && !region.circular && self.view().raw_attribute(b"Is_circular") == Some(b"true") {
+            let region = Region { circular: true, ..region };
+            self.region = Some(region);
+            self.regions.insert(self.name.clone(), region);
+            return Ok(());
         }
         if bounds.start() <= span.start() && (span.end() <= bounds.end() || region.circular) {
             return Ok(());
@@ -439,8 +442,8 @@ impl<R: Read> GffReader<R> {
     }
 
     /// GTF2.2: `gene_id` and `transcript_id` are mandatory.
-    fn check_ids(&mut self, parsed: &Parsed) -> Result<()> {
-        let view = GffView::new(self.lines.line(), parsed, self.dialect);
+    fn check_ids(&mut self) -> Result<()> {
+        let view = self.view();
         let part = matches!(view.kind(), b"transcript" | b"exon" | b"CDS" | b"start_codon" | b"stop_codon");
         let missing = if view.raw_attribute(b"gene_id").is_none() {
             "gene_id"
@@ -545,9 +548,38 @@ impl<R: Read> FusedIterator for GffReader<R> {}
 
 /// GFF3 1.26, columns 4 and 5: whole numbers from 1, start not behind end.
 #[inline]
-fn scan_span(start: &[u8], end: &[u8]) -> Option<Span> {
-    let ((from, a), (to, b)) = (scan_u64(start)?, scan_u64(end)?);
+fn scan_span(line: &[u8], start: &Range<usize>, end: &Range<usize>) -> Option<Span> {
+    // The line goes on behind the columns, which lets eight digits be read at once.
+    let ((from, a), (to, b)) = (scan_u64(&line[start.start..])?, scan_u64(&line[end.start..])?);
     if (a, b) == (start.len(), end.len()) { Span::from_one_based(from, to) } else { None }
+}
+
+/// Where the first eight tabs stand, and how many there are.
+#[inline]
+fn first_tabs(line: &[u8]) -> ([usize; 8], usize) {
+    let mut tabs = [0; 8];
+    let (mut found, mut start) = (0, 0);
+    while start < line.len() {
+        let mut block = [0; 64];
+        let block = match line[start..].first_chunk::<64>() {
+            Some(block) => block,
+            None => {
+                block[..line.len() - start].copy_from_slice(&line[start..]);
+                &block
+            }
+        };
+        let mut bits = positions(block, b'\t');
+        while bits != 0 {
+            tabs[found] = start + bits.trailing_zeros() as usize;
+            found += 1;
+            if found == tabs.len() {
+                return (tabs, found);
+            }
+            bits &= bits - 1;
+        }
+        start += 64;
+    }
+    (tabs, found)
 }
 
 /// The dialect of the first line that tells one.

@@ -104,7 +104,22 @@ pub(super) struct Parsed {
     pub(super) attributes: Range<usize>,
 }
 
+impl Parsed {
+    /// In front of the first line.
+    pub(super) fn none() -> Self {
+        Self {
+            columns: [0..0, 0..0, 0..0],
+            span: Span::new(0, 0).expect("equal ends"),
+            score: None,
+            strand: GffStrand::Unstranded,
+            phase: None,
+            attributes: 0..0,
+        }
+    }
+}
+
 impl<'a> GffView<'a> {
+    #[inline]
     pub(super) fn new(line: &'a [u8], parsed: &Parsed, dialect: GffDialect) -> Self {
         let [name, source, kind] = &parsed.columns;
         Self {

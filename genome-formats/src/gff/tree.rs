@@ -6,7 +6,7 @@ use std::hash::{Hash, Hasher};
 use std::io::Read;
 
 use super::reader::{GffReader, Step};
-use super::record::{GffDialect, GffRecord, GffStrand, GffView};
+use super::record::{GffDialect, GffRecord, GffStrand};
 use crate::coord::{Span, Strand};
 use crate::error::{Error, ErrorKind, Result, quote};
 
@@ -268,7 +268,9 @@ impl Builder {
     }
 
     fn take<R: Read>(&mut self, reader: &mut GffReader<R>, step: Step) -> Result<()> {
-        let Step::Feature(parsed) = step else { return Ok(()) };
+        if step == Step::Resolved {
+            return Ok(());
+        }
         let line = reader.lines.line();
         self.kept += 4 * line.len() as u64 + 400;
         if self.kept > reader.guard.limits.max_table {
@@ -276,7 +278,7 @@ impl Builder {
             let error = reader.lines.error(ErrorKind::Limit, problem);
             return reader.fail(error);
         }
-        let record = GffView::new(line, &parsed, self.dialect).to_record();
+        let record = reader.view().to_record();
         let number = reader.lines.number();
         match self.dialect {
             GffDialect::Gff3 => self.take_gff3(reader, record, number),
@@ -471,12 +473,14 @@ impl<R: Read> GffReader<R> {
             hasher.finish()
         };
         while let Some(step) = self.step()? {
-            let Step::Feature(parsed) = step else { continue };
+            if step == Step::Resolved {
+                continue;
+            }
             lines += 1;
             if self.dialect() != GffDialect::Gff3 {
                 continue;
             }
-            let view = GffView::new(self.lines.line(), &parsed, GffDialect::Gff3);
+            let view = self.view();
             if let Some(id) = view.attribute(b"ID") {
                 let id = hash(&id);
                 ids.insert(id);

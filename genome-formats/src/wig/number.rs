@@ -9,19 +9,34 @@ const POW10: [f64; 23] = [
 /// The digits at the front as a number, and how many there are; `None` without digits or with more than 19.
 #[inline]
 pub(crate) fn scan_u64(bytes: &[u8]) -> Option<(u64, usize)> {
-    if let Some(block) = bytes.first_chunk::<8>() {
-        let block = u64::from_le_bytes(*block);
-        let length = (non_digits(block).trailing_zeros() / 8) as usize;
-        if (1..8).contains(&length) {
-            return Some((join_digits((block ^ ZEROS) << (64 - 8 * length)), length));
-        }
+    match scan_few_digits(bytes) {
+        Some((value, length)) => Some((value, length)),
+        None => scan_u64_slowly(bytes),
     }
-    scan_u64_slowly(bytes)
+}
+
+/// The digits at the front, where there are 1 to 7 and the bytes go on for 8: all at once, without a branch for each digit,
+/// whose number the processor cannot predict.
+#[inline(always)]
+fn scan_few_digits(bytes: &[u8]) -> Option<(u64, usize)> {
+    let block = u64::from_le_bytes(*bytes.first_chunk::<8>()?);
+    let bits = non_digits(block).trailing_zeros() & !7;
+    if bits.wrapping_sub(8) >= 56 {
+        return None; // 0 or 64
+    }
+    Some((join_digits((block ^ ZEROS) << (64 - bits)), (bits / 8) as usize))
 }
 
 fn scan_u64_slowly(bytes: &[u8]) -> Option<(u64, usize)> {
     let mut value = 0u64;
     let mut at = 0;
+    if let Some(block) = bytes.first_chunk::<8>() {
+        let block = u64::from_le_bytes(*block);
+        if non_digits(block) == 0 {
+            value = join_digits(block ^ ZEROS);
+            at = 8;
+        }
+    }
     while let Some(digit) = digit(bytes, at) {
         value = value.wrapping_mul(10).wrapping_add(digit);
         at += 1;
@@ -33,66 +48,30 @@ fn scan_u64_slowly(bytes: &[u8]) -> Option<(u64, usize)> {
 /// where it may not, or where there is none. An exponent is not looked at.
 #[inline]
 pub(crate) fn scan_f64(bytes: &[u8]) -> Option<(f64, usize)> {
-    match bytes.first_chunk::<16>() {
-        Some(block) => scan_short_f64(block).or_else(|| scan_f64_slowly(bytes)),
+    match scan_short_f64(bytes) {
+        Some(found) => Some(found),
         None => scan_f64_slowly(bytes),
     }
 }
 
-/// As [`scan_f64`] with the line end behind the decimal: the length counts `\n` or `\r\n`.
-#[inline]
-pub(crate) fn scan_f64_line(bytes: &[u8]) -> Option<(f64, usize)> {
-    if let Some(block) = bytes.first_chunk::<16>() {
-        // The line end is found on its own, so that the processor begins the next line before it has this number.
-        let words = u128::from_le_bytes(*block);
-        let ends = u128::from(line_feeds(words as u64)) | u128::from(line_feeds((words >> 64) as u64)) << 64;
-        let end = (ends.trailing_zeros() / 8) as usize;
-        if end < 16
-            && let Some((value, length)) = scan_short_f64(block)
-            && length == end
-        {
-            return Some((value, end + 1));
-        }
+/// As [`scan_f64`], for up to seven digits on each side of the dot.
+#[inline(always)]
+fn scan_short_f64(bytes: &[u8]) -> Option<(f64, usize)> {
+    let negative = usize::from(*bytes.first()? == b'-');
+    let (whole, length) = scan_few_digits(&bytes[negative..])?;
+    let sign = (negative as u64) << 63;
+    let signed = |value: f64| f64::from_bits(value.to_bits() | sign);
+    let end = negative + length;
+    if bytes.get(end) != Some(&b'.') {
+        return Some((signed(whole as f64), end));
     }
-    let (value, length) = scan_f64(bytes)?;
-    match bytes.get(length..)? {
-        [b'\n', ..] => Some((value, length + 1)),
-        [b'\r', b'\n', ..] => Some((value, length + 2)),
-        _ => None,
-    }
+    let (fraction, length) = scan_few_digits(&bytes[end + 1..])?;
+    // At most 14 digits: an exact double, see `scan_f64_slowly`.
+    let mantissa = whole * TENS[length] + fraction;
+    Some((signed(mantissa as f64 / POW10[length]), end + 1 + length))
 }
 
-/// As [`scan_f64`], for a decimal that ends inside the block: without branches on its digits, whose number the processor
-/// cannot predict.
-#[inline]
-fn scan_short_f64(block: &[u8; 16]) -> Option<(f64, usize)> {
-    let block = u128::from_le_bytes(*block);
-    let negative = block as u8 == b'-';
-    let block = block >> (8 * u32::from(negative));
-    let others = u128::from(non_digits(block as u64)) | u128::from(non_digits((block >> 64) as u64)) << 64;
-    let whole = others.trailing_zeros() / 8;
-    if whole == 16 {
-        return None;
-    }
-    let dot = (block >> (8 * whole)) as u8 == b'.';
-    let others = if dot { others & (others - 1) } else { others };
-    let end = others.trailing_zeros() / 8;
-    let digits = end - u32::from(dot);
-    // Behind a sign, the last byte of the block is none of the text.
-    if end + u32::from(negative) >= 16 || digits == 0 {
-        return None;
-    }
-    // The digits without the dot, moved to the end of the block, zeros in front of them.
-    let in_front = (1u128 << (8 * whole)) - 1;
-    let block = block ^ (u128::from(ZEROS) << 64 | u128::from(ZEROS));
-    let block = (block & in_front) | ((block >> (8 * u32::from(dot))) & !in_front);
-    let block = block << (128 - 8 * digits);
-    // At most 15 digits: an exact double, see `scan_f64_slowly`.
-    let mantissa = join_digits(block as u64) * 100_000_000 + join_digits((block >> 64) as u64);
-    let value = mantissa as f64 / POW10[(digits - whole) as usize];
-    let sign = u64::from(negative) << 63;
-    Some((f64::from_bits(value.to_bits() | sign), (end + u32::from(negative)) as usize))
-}
+const TENS: [u64; 8] = [1, 10, 100, 1000, 10_000, 100_000, 1_000_000, 10_000_000];
 
 fn scan_f64_slowly(bytes: &[u8]) -> Option<(f64, usize)> {
     let negative = bytes.first() == Some(&b'-');
@@ -125,13 +104,6 @@ fn scan_f64_slowly(bytes: &[u8]) -> Option<(f64, usize)> {
 }
 
 const ZEROS: u64 = 0x3030_3030_3030_3030;
-
-/// 0x80 in the first byte that is a line feed; what stands in the bytes behind it does not matter.
-#[inline]
-fn line_feeds(block: u64) -> u64 {
-    let block = block ^ 0x0a0a_0a0a_0a0a_0a0a;
-    block.wrapping_sub(0x0101_0101_0101_0101) & !block & 0x8080_8080_8080_8080
-}
 
 /// 0x80 in each byte that is no digit.
 #[inline]
@@ -242,6 +214,14 @@ mod tests {
         assert_eq!((parse_u64(b""), parse_u64(b"+1"), parse_u64(b"1 ")), (None, None, None));
     }
 
+    fn single_digits(bytes: &[u8]) -> Option<(u64, usize)> {
+        let length = bytes.iter().take_while(|b| b.is_ascii_digit()).count();
+        if length > 19 {
+            return None;
+        }
+        Some((std::str::from_utf8(&bytes[..length]).unwrap().parse().ok()?, length))
+    }
+
     proptest! {
         #[test]
         fn any_decimal_as_std_reads_it(text in "[-+]?[0-9]{0,22}(\\.[0-9]{0,24})?(e-?[0-9]{1,3})?") {
@@ -259,14 +239,8 @@ mod tests {
         fn blocks_are_read_as_single_digits(text in "-{0,2}[0-9]{0,17}\\.?[0-9]{0,17}(\r?\n|[.e ])?", rest in "[\\x00-\\x7f]{0,20}") {
             let text = text + &rest;
             let bits = |found: Option<(f64, usize)>| found.map(|(value, length)| (value.to_bits(), length));
-            prop_assert_eq!(scan_u64(text.as_bytes()), scan_u64_slowly(text.as_bytes()));
+            prop_assert_eq!(scan_u64(text.as_bytes()), single_digits(text.as_bytes()));
             prop_assert_eq!(bits(scan_f64(text.as_bytes())), bits(scan_f64_slowly(text.as_bytes())));
-            let line = scan_f64_slowly(text.as_bytes()).and_then(|(value, length)| match &text.as_bytes()[length..] {
-                [b'\n', ..] => Some((value, length + 1)),
-                [b'\r', b'\n', ..] => Some((value, length + 2)),
-                _ => None,
-            });
-            prop_assert_eq!(bits(scan_f64_line(text.as_bytes())), bits(line));
         }
 
         #[test]

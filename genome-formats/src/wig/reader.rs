@@ -4,7 +4,7 @@ use std::io::Read;
 use std::iter::FusedIterator;
 use std::path::Path;
 
-use super::number::{parse_f64, parse_u64, scan_f64_line, scan_u64};
+use super::number::{parse_f64, parse_u64, scan_f64, scan_u64};
 use super::track::TrackLine;
 use crate::coord::Span;
 use crate::error::{Error, ErrorKind, Result, quote};
@@ -552,8 +552,13 @@ fn scan_line(bytes: &[u8], layout: Layout, name: &[u8]) -> Option<(Span, f64, us
         }
     };
     let text = if at == 0 { bytes } else { behind_blank(bytes, at)? };
-    let (value, length) = scan_f64_line(text)?;
-    Some((Span::new(start, end)?, value, at + length))
+    let (value, length) = scan_f64(text)?;
+    let line_end = match text.get(length..)? {
+        [b'\n', ..] => 1,
+        [b'\r', b'\n', ..] => 2,
+        _ => return None,
+    };
+    Some((Span::new(start, end)?, value, at + length + line_end))
 }
 
 /// The bytes from `at`, in front of which stands a blank.
