@@ -85,9 +85,16 @@ fn list(dir: &Path, files: &mut Vec<PathBuf>) -> std::io::Result<()> {
     Ok(())
 }
 
-/// The format by the ending, else by the content; `None` for licences, tables and the like.
+/// The format by the ending, else by the content; `None` for licences, tables and the like. `.gff` may be any of three, which
+/// the content tells.
 fn format_of(path: &Path) -> Option<Format> {
-    Format::from_name(&path.to_string_lossy()).or_else(|| Input::open(path).and_then(|input| input.format()).ok())
+    let content = || Input::open(path).and_then(|input| input.format()).ok();
+    let dialects = [Format::Gff3, Format::Gtf, Format::Gff2];
+    match Format::from_name(&path.to_string_lossy()) {
+        Some(format) if dialects.contains(&format) => content().filter(|f| dialects.contains(f)).or(Some(format)),
+        Some(format) => Some(format),
+        None => content(),
+    }
 }
 
 /// How many records were read, and the error that ended it.
