@@ -38,14 +38,14 @@
 //! | [`Error`], [`ErrorKind`] | what went wrong, and where |
 
 pub mod alphabet;
-mod bed;
-mod bigwig;
+pub mod bed;
+pub mod bigwig;
 mod coord;
 mod dataset;
 mod error;
 mod fasta;
 mod genbank;
-mod gff;
+pub mod gff;
 mod guard;
 mod input;
 mod labelled;
@@ -55,7 +55,7 @@ mod location;
 mod record;
 pub mod sequences;
 mod table;
-mod wig;
+pub mod wig;
 mod window;
 
 pub use bed::{BedReader, BedRecord, BedView, BedWriter};
