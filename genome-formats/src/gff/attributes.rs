@@ -211,8 +211,9 @@ pub(super) fn check_gff3(text: &[u8]) -> Option<(&'static str, &'static str)> {
     let mut percents = false;
     let mut parity = 0; // all ones between a `=` and its `;`
     let mut behind = 0; // whether the byte in front of the block is a `;`
-    for_each_block(text, |block| {
+    for_each_block(text, |block, old| {
         let Marks { equals, semicolons, percent, other } = marks(block);
+        let (equals, semicolons) = (equals >> old, semicolons >> old);
         // Bit i: whether the number of `=` and `;` up to byte i is odd.
         let odd = prefix_xor(equals | semicolons) ^ parity;
         broken |= u64::from(other) | (equals & !odd) | (semicolons & odd) | (equals & (semicolons << 1 | behind));

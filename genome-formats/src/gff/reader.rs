@@ -249,6 +249,58 @@ impl<R: Read> GffReader<R> {
 
     #[inline]
     fn parse(&mut self) -> Result<()> {
+        match self.parse_plain() {
+            Some(parsed) => self.parsed = parsed,
+            None => self.parse_with_care()?,
+        }
+        self.seen_feature = true;
+        Ok(())
+    }
+
+    /// The current line, where it keeps all rules and is on the sequence of the line before.
+    #[inline]
+    fn parse_plain(&self) -> Option<Parsed> {
+        let line = self.lines.line();
+        let (tabs, found) = first_tabs(line);
+        if found < tabs.len() {
+            return None;
+        }
+        let column = |i: usize| tabs[i - 1] + 1..tabs[i];
+        let (name, source, kind, attributes) = (0..tabs[0], column(1), column(2), tabs[7] + 1..line.len());
+        let score = match &line[column(5)] {
+            b"." => None,
+            text => Some(parse_f64(text).filter(|score| score.is_finite())?),
+        };
+        let strand = match &line[column(6)] {
+            b"+" => GffStrand::Forward,
+            b"-" => GffStrand::Reverse,
+            b"." => GffStrand::Unstranded,
+            _ => return None,
+        };
+        let phase = match &line[column(7)] {
+            [digit @ b'0'..=b'2'] => Some(digit - b'0'),
+            b"." if line[kind.clone()] != *b"CDS" => None,
+            _ => return None,
+        };
+        let span = scan_span(line, &column(3), &column(4))?;
+        if self.dialect != GffDialect::Gff3 || line[name.clone()] != *self.name || source.is_empty() || kind.is_empty()
+        {
+            return None;
+        }
+        if let Some(Region { span: bounds, .. }) = self.region
+            && (span.start() < bounds.start() || bounds.end() < span.end() || span == bounds)
+        {
+            return None;
+        }
+        if check_gff3(&line[attributes.clone()]).is_some() {
+            return None;
+        }
+        Some(Parsed { columns: [name, source, kind], span, score, strand, phase, attributes })
+    }
+
+    /// The current line by all rules, each of which may be forgiven.
+    #[inline(never)]
+    fn parse_with_care(&mut self) -> Result<()> {
         let line = self.lines.line();
         let (tabs, found) = first_tabs(line);
         let length = line.len();
@@ -280,13 +332,10 @@ impl<R: Read> GffReader<R> {
             let error = self.lines.error(ErrorKind::Syntax, "a line with too few columns");
             self.guard.forgive("column-count", error.expecting("nine columns between tabs").finding("8 columns"))?;
         }
-        self.check()?;
-        self.seen_feature = true;
-        Ok(())
+        self.check()
     }
 
     /// Columns 6 to 8, and what is kept of the line.
-    #[inline]
     fn parse_columns(&mut self, columns: [Range<usize>; 8], attributes: Range<usize>, span: Span) -> Result<()> {
         let line = self.lines.line();
         let [name, source, kind, _, _, score, strand, phase] = columns;
@@ -364,7 +413,6 @@ impl<R: Read> GffReader<R> {
     }
 
     /// The rules that do not change what is read.
-    #[inline]
     fn check(&mut self) -> Result<()> {
         let line = self.lines.line();
         let [name, source, kind] = &self.parsed.columns;
@@ -418,7 +466,6 @@ impl<R: Read> GffReader<R> {
     }
 
     /// GFF3 1.26, `##sequence-region`: features lie inside of it, but for those of a circular sequence.
-    #[inline]
     fn check_region(&mut self, region: Region) -> Result<()> {
         let (span, bounds) = (self.parsed.span, region.span);
         if bounds.start() <= span.start() && span.end() <= bounds.end() && span != bounds {
@@ -560,15 +607,14 @@ fn first_tabs(line: &[u8]) -> ([usize; 8], usize) {
     let mut tabs = [0; 8];
     let (mut found, mut start) = (0, 0);
     while start < line.len() {
-        let mut block = [0; 64];
-        let block = match line[start..].first_chunk::<64>() {
-            Some(block) => block,
+        let mut bits = match line[start..].first_chunk::<64>() {
+            Some(block) => positions(block, b'\t'),
             None => {
+                let mut block = [0; 64];
                 block[..line.len() - start].copy_from_slice(&line[start..]);
-                &block
+                positions(&block, b'\t')
             }
         };
-        let mut bits = positions(block, b'\t');
         while bits != 0 {
             tabs[found] = start + bits.trailing_zeros() as usize;
             found += 1;

@@ -134,6 +134,17 @@ mod tests {
     }
 
     #[test]
+    fn a_reader_that_gave_values_converts_the_others() {
+        let text = b"variableStep chrom=b\n5 1\n6 2\n7 3\ntrack type=bedGraph\na 3 4 4\n";
+        let mut reader = WigReader::new("x.wig", &text[..]);
+        assert_eq!(reader.next_view().unwrap().unwrap().value, 1.0);
+        assert_eq!(reader.next_view().unwrap().unwrap().value, 2.0);
+        let mut out = Vec::new();
+        assert_eq!(wig_to_bed(&mut reader, &mut out, &WigToBed::default()).unwrap(), 2);
+        assert_eq!(out, b"a\t2\t4\tid-2\t4.000000\nb\t6\t7\tid-1\t3.000000\n");
+    }
+
+    #[test]
     fn a_start_of_zero_is_refused_where_starts_count_from_one() {
         let mut reader = WigReader::new("x.wig", &b"a 0 4 1\n"[..]);
         let error = wig_to_bed(&mut reader, Vec::new(), &WigToBed::default()).unwrap_err();
