@@ -6,7 +6,7 @@ use crate::{Outcome, ui};
 use anyhow::Result;
 use genome_formats::vcf::Allele;
 use genome_formats::{FastaReader, Format, Input, InputOptions, Letters, ReadOptions, Record, Records, SequenceStats};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::Path;
@@ -16,9 +16,10 @@ pub(crate) fn run(args: &StatsArgs) -> Result<Outcome> {
     let mut found = false;
     for file in &args.files {
         let report = report(file, args)?;
-        found |= report["records"].as_u64().unwrap_or(0) > 0;
+        found |= report.iter().any(|(key, value)| *key == "records" && value.as_u64() > Some(0));
         if args.json {
-            writeln!(out, "{}", Value::Object(report))?;
+            let object: serde_json::Map<_, _> = report.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
+            writeln!(out, "{}", Value::Object(object))?;
         } else {
             print(&mut out, &report)?;
         }
@@ -27,7 +28,10 @@ pub(crate) fn run(args: &StatsArgs) -> Result<Outcome> {
     Ok(if found { Outcome::Found } else { Outcome::NothingFound })
 }
 
-fn report(file: &Path, args: &StatsArgs) -> Result<Map<String, Value>> {
+/// Facts in the order in which people read them.
+type Report = Vec<(&'static str, Value)>;
+
+fn report(file: &Path, args: &StatsArgs) -> Result<Report> {
     let options = ReadOptions { mode: args.read.mode(), reference: args.reference.clone(), ..ReadOptions::default() };
     let input = Input::open_with(file, InputOptions { limits: options.limits, mode: options.mode })?;
     let (format, compression) = (input.format()?, input.compression());
@@ -51,11 +55,12 @@ fn report(file: &Path, args: &StatsArgs) -> Result<Map<String, Value>> {
         }
         say_forgiven(&records.forgiven());
     }
-    let mut report = Map::new();
-    report.insert("file".to_owned(), json!(file.display().to_string()));
-    report.insert("format".to_owned(), json!(format.to_string()));
-    report.insert("compression".to_owned(), json!(compression.to_string()));
-    report.insert("records".to_owned(), json!(tally.records));
+    let mut report = vec![
+        ("file", json!(file.display().to_string())),
+        ("format", json!(format.to_string())),
+        ("compression", json!(compression.to_string())),
+        ("records", json!(tally.records)),
+    ];
     tally.describe(&mut report);
     Ok(report)
 }
@@ -167,8 +172,8 @@ impl Tally {
         }
     }
 
-    fn describe(&self, report: &mut Map<String, Value>) {
-        let mut say = |key: &str, value: Value| report.insert(key.to_owned(), value);
+    fn describe(&self, report: &mut Report) {
+        let mut say = |key: &'static str, value: Value| report.push((key, value));
         if let Some(lengths) = self.sequences.lengths() {
             let stats = &self.sequences;
             say("sequences", json!(stats.sequences()));
@@ -206,7 +211,7 @@ impl Tally {
 }
 
 /// The report for people: a line a fact, groups by size.
-fn print(out: &mut impl Write, report: &Map<String, Value>) -> Result<()> {
+fn print(out: &mut impl Write, report: &Report) -> Result<()> {
     for (key, value) in report {
         match value {
             Value::Object(counts) => {

@@ -65,7 +65,8 @@ impl fmt::Display for Converted {
 /// | GenBank, EMBL | GenBank, FASTA, CSV; features as GFF3 or BED |
 /// | SAM, BAM, CRAM | SAM, BAM; primary reads as FASTQ or FASTA; BED |
 /// | VCF, BCF | VCF, BCF, BED |
-/// | GFF3, GTF, GFF2 | the same; BED |
+/// | GFF3, GTF | the same; BED |
+/// | GFF2 | BED |
 /// | BED | BED, GFF3 |
 /// | WIG, bedGraph, bigWig | one another |
 pub fn targets(from: Format) -> &'static [Format] {
@@ -78,7 +79,7 @@ pub fn targets(from: Format) -> &'static [Format] {
         Vcf | Bcf => &[Vcf, Bcf, Bed],
         Gff3 => &[Gff3, Bed],
         Gtf => &[Gtf, Bed],
-        Gff2 => &[Gff2, Bed],
+        Gff2 => &[Bed],
         Bed => &[Bed, Gff3],
         Wig | BedGraph | BigWig => &[Wig, BedGraph, BigWig],
         _ => &[],
@@ -182,7 +183,6 @@ impl Writer {
             Format::Bcf => Self::Bcf(BcfWriter::new(out, vcf())?),
             Format::Gff3 => Self::Gff(GffWriter::new(out, GffDialect::Gff3)),
             Format::Gtf => Self::Gff(GffWriter::new(out, GffDialect::Gtf)),
-            Format::Gff2 => Self::Gff(GffWriter::new(out, GffDialect::Gff2)),
             Format::Bed => {
                 let writer = BedWriter::new(out);
                 // The same columns in every line, whatever a record lacks.
