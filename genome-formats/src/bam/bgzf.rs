@@ -2,7 +2,8 @@
 
 use std::io::{self, Read, Seek, SeekFrom, Write};
 
-use flate2::{Compress, Compression, Crc, Decompress, FlushCompress, FlushDecompress, Status};
+use flate2::{Compress, Compression, Crc, FlushCompress, Status};
+use sirocco::inflate::{self, Decoder};
 
 /// The most a block holds.
 const MAX_BLOCK: usize = 1 << 16;
@@ -17,7 +18,9 @@ const MAGIC: &[u8] = b"BAM\x01";
 pub(super) struct BgzfReader<R> {
     inner: R,
     compressed: Vec<u8>,
+    /// The block at hand, in front of room that lets the decoder run fast to its end.
     block: Vec<u8>,
+    length: usize,
     /// What was read of `block`.
     at: usize,
     /// Bytes of the file in front of the block, and with it.
@@ -25,7 +28,7 @@ pub(super) struct BgzfReader<R> {
     end: u64,
     /// Compressed bytes that were read in all, jumps or not.
     loaded: u64,
-    inflate: Decompress,
+    decoder: Box<Decoder>,
     last_was_empty: bool,
     plain: bool,
 }
@@ -39,12 +42,13 @@ impl<R: Read> BgzfReader<R> {
         Self {
             inner,
             compressed: Vec::new(),
-            block: Vec::new(),
+            block: vec![0; MAX_BLOCK + 512],
+            length: 0,
             at: 0,
             start: 0,
             end: 0,
             loaded: 0,
-            inflate: Decompress::new(false),
+            decoder: Box::new(Decoder::new(sirocco::Format::Gzip)),
             last_was_empty: false,
             plain: false,
         }
@@ -62,7 +66,7 @@ impl<R: Read> BgzfReader<R> {
 
     /// Where the next byte lies: block in the upper 48 bits, byte of the block in the lower 16.
     pub(super) fn virtual_position(&self) -> u64 {
-        if self.at < self.block.len() { self.start << 16 | self.at as u64 } else { self.end << 16 }
+        if self.at < self.length { self.start << 16 | self.at as u64 } else { self.end << 16 }
     }
 
     /// Whether the file ended with the empty block that every BGZF file ends with.
@@ -73,12 +77,12 @@ impl<R: Read> BgzfReader<R> {
     /// The bytes at hand; empty only at the end of the file.
     #[inline]
     pub(super) fn bytes(&mut self) -> io::Result<&[u8]> {
-        while self.at == self.block.len() {
+        while self.at == self.length {
             if !self.load()? {
                 return Ok(&[]);
             }
         }
-        Ok(&self.block[self.at..])
+        Ok(&self.block[self.at..self.length])
     }
 
     #[inline]
@@ -89,10 +93,10 @@ impl<R: Read> BgzfReader<R> {
     /// Reads the next block, maybe an empty one; `false` at the end of the file.
     fn load(&mut self) -> io::Result<bool> {
         self.start = self.end;
-        self.at = 0;
-        self.block.clear();
+        (self.at, self.length) = (0, 0);
         if self.plain {
-            let n = (&mut self.inner).take(MAX_BLOCK as u64).read_to_end(&mut self.block)?;
+            let n = read_some(&mut self.inner, &mut self.block[..MAX_BLOCK])?;
+            self.length = n;
             self.end += n as u64;
             self.loaded += n as u64;
             return Ok(n > 0);
@@ -105,7 +109,8 @@ impl<R: Read> BgzfReader<R> {
         if self.start == 0 && self.compressed.starts_with(MAGIC) {
             self.plain = true;
             (self.end, self.loaded) = (n as u64, n as u64);
-            self.block.extend_from_slice(&self.compressed);
+            self.block[..n].copy_from_slice(&self.compressed);
+            self.length = n;
             return Ok(true);
         }
         let size = self.read_member()?;
@@ -143,25 +148,20 @@ impl<R: Read> BgzfReader<R> {
         if self.compressed.len() < size {
             return Err(cut());
         }
-        let trailer = &self.compressed[size - 8..];
-        let crc = u32::from_le_bytes([trailer[0], trailer[1], trailer[2], trailer[3]]);
-        let length = u32::from_le_bytes([trailer[4], trailer[5], trailer[6], trailer[7]]) as usize;
-        if length > MAX_BLOCK {
+        let trailer = &self.compressed[size - 4..];
+        if u32::from_le_bytes([trailer[0], trailer[1], trailer[2], trailer[3]]) as usize > MAX_BLOCK {
             return Err(broken("a BGZF block that declares more than 64 KiB"));
         }
-        self.block.resize(length, 0);
-        self.inflate.reset(false);
-        let data = &self.compressed[header..size - 8];
-        let status = self.inflate.decompress(data, &mut self.block, FlushDecompress::Finish);
-        let mut sum = Crc::new();
-        sum.update(&self.block);
-        let whole = self.inflate.total_out() == length as u64 && sum.sum() == crc;
-        match status {
-            Ok(Status::StreamEnd) if whole => {}
-            Ok(_) => return Err(broken("corrupt BGZF block: length or checksum is wrong")),
-            Err(error) => return Err(broken(format!("corrupt BGZF block ({error})"))),
-        }
-        self.last_was_empty = length == 0;
+        self.decoder.reset();
+        self.length = match self.decoder.decompress(&self.compressed, &mut self.block, true) {
+            Ok(progress) if progress.done && progress.consumed == size => progress.output.len(),
+            Ok(_) => return Err(broken("corrupt BGZF block: it is longer than it says")),
+            Err(inflate::Error::ChecksumMismatch) => {
+                return Err(broken("corrupt BGZF block: length or checksum is wrong"));
+            }
+            Err(_) => return Err(broken("corrupt BGZF block: it cannot be decompressed")),
+        };
+        self.last_was_empty = self.length == 0;
         Ok(size)
     }
 }
@@ -171,11 +171,10 @@ impl<R: Read + Seek> BgzfReader<R> {
     pub(super) fn seek(&mut self, position: u64) -> io::Result<()> {
         let (block, byte) = (position >> 16, (position & 0xffff) as usize);
         self.inner.seek(SeekFrom::Start(block))?;
-        (self.start, self.end, self.at) = (block, block, 0);
-        self.block.clear();
+        (self.start, self.end, self.at, self.length) = (block, block, 0, 0);
         if byte > 0 {
             self.load()?;
-            if byte > self.block.len() {
+            if byte > self.length {
                 return Err(broken("a virtual position behind the end of its block"));
             }
             self.at = byte;
@@ -188,6 +187,16 @@ impl<R: Read + Seek> BgzfReader<R> {
         let size = self.inner.seek(SeekFrom::End(0))?;
         self.inner.seek(SeekFrom::Start(self.end))?;
         Ok(size)
+    }
+}
+
+/// Reads once, whatever comes.
+fn read_some(inner: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
+    loop {
+        match inner.read(buffer) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            outcome => return outcome,
+        }
     }
 }
 

@@ -16,7 +16,7 @@ use crate::input::Limits;
 use crate::sam::header::{HeaderKind, LINE_COST, Problem, SamHeader};
 use crate::sam::reader::{Order, new_guard};
 use crate::sam::record::Alignment;
-use crate::sam::tags::{Broken, Seen};
+use crate::sam::tags::{BrokenRule, Seen};
 
 /// Decompressed bytes that are always allowed, whatever their ratio to the compressed ones. Less than for text, since all of
 /// them may be one record, which is kept.
@@ -396,13 +396,13 @@ impl<R: Read> BamReader<R> {
         }
         self.layout = match Layout::find(&self.data, &self.header) {
             Ok(layout) => layout,
-            Err(broken) => return Err(self.broken(broken, number)),
+            Err(broken) => return Err(self.broken(*broken, number)),
         };
         let mut seen = std::mem::take(&mut self.seen);
         let mut problems = Vec::new();
         let outcome = self.layout.check(&self.data, &self.header, &mut seen, |broken| {
             let rule = broken.rule;
-            let error = self.broken(broken, number);
+            let error = self.broken(*broken, number);
             match rule {
                 Some(rule) if self.guard.is_lenient() => problems.push((rule, error)),
                 _ => return Err(error),
@@ -425,7 +425,7 @@ impl<R: Read> BamReader<R> {
     }
 
     #[cold]
-    fn broken(&self, broken: Broken, number: u64) -> Error {
+    fn broken(&self, broken: BrokenRule, number: u64) -> Error {
         let error = self.error(ErrorKind::Syntax, format!("record {number}: {}", broken.problem)).finding(broken.found);
         let error = if broken.expected.is_empty() { error } else { error.expecting(broken.expected) };
         let length = usize::from(*self.data.get(8).unwrap_or(&0));

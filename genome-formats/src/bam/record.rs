@@ -5,13 +5,14 @@ use std::sync::Arc;
 
 use crate::coord::Span;
 use crate::error::{count, quote};
-use crate::sam::cigar::{CigarOp, measure};
+use crate::sam::cigar::{CigarLengths, CigarOp, measure};
 use crate::sam::flags::Flags;
 use crate::sam::header::SamHeader;
 use crate::sam::reader::is_linked;
 use crate::sam::record::{Alignment, span_of};
 use crate::sam::tags::{
-    Broken, Checked, Seen, Tag, TagArray, TagValue, check_char, check_hex, check_tag, check_text, decode_hex, write_hex,
+    Broken, BrokenRule, Checked, Seen, Tag, TagArray, TagValue, check_char, check_hex, check_tag, check_text,
+    decode_hex, write_hex,
 };
 
 /// Letters of the four-bit codes.
@@ -56,17 +57,18 @@ pub(super) struct Layout {
     op_count: usize,
     /// The bytes of the tag `CG`, if the operations are there.
     long_cigar: Option<(usize, usize)>,
-    /// Bases of the reference under the operations.
-    covered: u64,
+    /// Bases that the operations take.
+    lengths: CigarLengths,
 }
 
+#[cold]
 fn broken(
     rule: Option<&'static str>,
     problem: impl Into<Cow<'static, str>>,
     expected: &'static str,
     found: String,
 ) -> Broken {
-    Broken { rule, problem: problem.into(), expected, found }
+    Box::new(BrokenRule { rule, problem: problem.into(), expected, found })
 }
 
 fn u16_at(data: &[u8], at: usize) -> u16 {
@@ -131,10 +133,19 @@ impl Layout {
             let found = quote(&data[FIXED..cigar]);
             return Err(broken(None, "a read name without the zero byte at its end", "a name and a zero byte", found));
         }
-        let mut layout =
-            Self { cigar, sequence, qualities, tags, letters, ops: cigar, op_count, long_cigar: None, covered: 0 };
+        let mut layout = Self {
+            cigar,
+            sequence,
+            qualities,
+            tags,
+            letters,
+            ops: cigar,
+            op_count,
+            long_cigar: None,
+            lengths: CigarLengths::default(),
+        };
         layout.find_long_cigar(data)?;
-        layout.covered = layout.measure(data)?.reference;
+        layout.lengths = layout.measure(data)?;
         Ok(layout)
     }
 
@@ -162,7 +173,7 @@ impl Layout {
         Ok(())
     }
 
-    fn measure(&self, data: &[u8]) -> Result<crate::sam::cigar::CigarLengths, Broken> {
+    fn measure(&self, data: &[u8]) -> Result<CigarLengths, Broken> {
         let mut bad = None;
         let ops = (0..self.op_count).map_while(|i| {
             let op = op_at(data, self.ops + 4 * i);
@@ -199,7 +210,7 @@ impl Layout {
             report(broken(Some("reserved flags"), "FLAG has reserved bits", "0 to 4095", flags.to_string()))?;
         }
         if self.op_count > 0 {
-            let lengths = self.measure(data).unwrap_or_default();
+            let lengths = self.lengths;
             if lengths.misplaced {
                 let expected = "H at the ends only, S inside of H at the ends only";
                 report(broken(
@@ -233,10 +244,14 @@ impl Layout {
                 Err(broken) => return report(broken),
             };
             at = end;
-            for checked in [check_tag(tag.tag), tag.check(), seen.check(tag.tag)] {
-                if let Err(broken) = checked {
-                    report(broken)?;
-                }
+            if let Err(broken) = check_tag(tag.tag) {
+                report(broken)?;
+            }
+            if let Err(broken) = tag.check() {
+                report(broken)?;
+            }
+            if let Err(broken) = seen.check(tag.tag) {
+                report(broken)?;
             }
             if tag.kind == b'Z' && !is_linked(header, &tag.tag, tag.text()) {
                 let expected = "an ID of the header's lines";
@@ -419,7 +434,7 @@ impl<'a> BamView<'a> {
 
     /// As [`Alignment::span`].
     pub fn span(&self) -> Option<Span> {
-        span_of(self.position()?, if self.flags().is_unmapped() { 0 } else { self.layout.covered })
+        span_of(self.position()?, if self.flags().is_unmapped() { 0 } else { self.layout.lengths.reference })
     }
 
     /// MAPQ; `None` for 255.

@@ -112,9 +112,12 @@ impl FromIterator<(Tag, TagValue)> for Tags {
 /// Whether a field keeps the rules.
 pub(crate) type Checked = std::result::Result<(), Broken>;
 
-/// A broken rule of an optional field.
+/// A broken rule, on the heap: results stay small where nothing is broken.
+pub(crate) type Broken = Box<BrokenRule>;
+
+/// A broken rule of a record.
 #[derive(Debug)]
-pub(crate) struct Broken {
+pub(crate) struct BrokenRule {
     /// Its short name, when a lenient reader can go on.
     pub(crate) rule: Option<&'static str>,
     pub(crate) problem: Cow<'static, str>,
@@ -122,17 +125,19 @@ pub(crate) struct Broken {
     pub(crate) found: String,
 }
 
+#[cold]
 fn broken(
     rule: Option<&'static str>,
     problem: impl Into<Cow<'static, str>>,
     expected: &'static str,
     found: &[u8],
 ) -> Broken {
-    Broken { rule, problem: problem.into(), expected, found: quote(found) }
+    Box::new(BrokenRule { rule, problem: problem.into(), expected, found: quote(found) })
 }
 
 /// Whether a tag is `[A-Za-z][A-Za-z0-9]`.
-pub(crate) fn check_tag(tag: Tag) -> Result<(), Broken> {
+#[inline]
+pub(crate) fn check_tag(tag: Tag) -> Checked {
     if tag[0].is_ascii_alphabetic() && tag[1].is_ascii_alphanumeric() {
         return Ok(());
     }
@@ -140,14 +145,14 @@ pub(crate) fn check_tag(tag: Tag) -> Result<(), Broken> {
 }
 
 /// Whether text may stand in a `Z` field: `[ !-~]*`.
-pub(crate) fn check_text(text: &[u8]) -> Result<(), Broken> {
+pub(crate) fn check_text(text: &[u8]) -> Checked {
     if text.iter().fold(true, |ok, b| ok & matches!(b, b' '..=b'~')) {
         return Ok(());
     }
     Err(broken(Some("tag text"), "a Z field with a byte that is not printable", "printable ASCII", text))
 }
 
-pub(crate) fn check_char(c: u8) -> Result<(), Broken> {
+pub(crate) fn check_char(c: u8) -> Checked {
     if c.is_ascii_graphic() {
         return Ok(());
     }
@@ -155,7 +160,7 @@ pub(crate) fn check_char(c: u8) -> Result<(), Broken> {
 }
 
 /// Hexadecimal digits, two for each byte.
-pub(crate) fn check_hex(text: &[u8]) -> Result<(), Broken> {
+pub(crate) fn check_hex(text: &[u8]) -> Checked {
     // "/([0-9A-F][0-9A-F])*/"
     const EXPECTED: &str = "pairs of the digits 0-9 and A-F";
     if !text.len().is_multiple_of(2) || !text.iter().all(u8::is_ascii_hexdigit) {
@@ -236,7 +241,7 @@ impl<'a> SamTag<'a> {
     }
 
     /// Looks whether the value is what its type says.
-    pub(crate) fn check(&self) -> Result<(), Broken> {
+    pub(crate) fn check(&self) -> Checked {
         match self.kind {
             b'i' => {
                 if parse_int(self.value).is_some_and(in_range) {
@@ -264,7 +269,7 @@ impl<'a> SamTag<'a> {
         }
     }
 
-    fn check_array(&self) -> Result<(), Broken> {
+    fn check_array(&self) -> Checked {
         // "/[cCsSiIf](,[-+]?[0-9]*\.?[0-9]+([eE][-+]?[0-9]+)?)*/"
         let (min, max) = match self.value.first() {
             Some(b'c') => (i64::from(i8::MIN), i64::from(i8::MAX)),
@@ -341,7 +346,7 @@ fn parse_float(text: &[u8]) -> Option<f32> {
     std::str::from_utf8(text).ok()?.parse().ok()
 }
 
-fn check_float(text: &[u8]) -> Result<(), Broken> {
+fn check_float(text: &[u8]) -> Checked {
     // "/[-+]?[0-9]*\.?[0-9]+([eE][-+]?[0-9]+)?/", a single-precision number
     const EXPECTED: &str = "a single-precision number such as -1.5e3";
     let Some(value) = parse_float(text) else {
@@ -426,7 +431,7 @@ pub(crate) fn write_hex(out: &mut Vec<u8>, bytes: &[u8]) {
 }
 
 /// Whether a field can be written: its name, its value, and nothing that its text could not be read back from.
-pub(crate) fn check_writable(tag: Tag, value: &TagValue) -> Result<(), Broken> {
+pub(crate) fn check_writable(tag: Tag, value: &TagValue) -> Checked {
     check_tag(tag)?;
     match value {
         TagValue::Char(c) => check_char(*c),
@@ -466,7 +471,7 @@ impl Seen {
 
     /// Notes a tag, and tells whether it is new.
     #[inline]
-    pub(crate) fn check(&mut self, tag: Tag) -> Result<(), Broken> {
+    pub(crate) fn check(&mut self, tag: Tag) -> Checked {
         let n = u16::from_be_bytes(tag);
         let (word, bit) = (&mut self.bits[usize::from(n >> 6)], 1 << (n & 63));
         if *word & bit != 0 {

@@ -5,7 +5,7 @@ use std::io::Write;
 
 use super::header::{REFERENCE_NAME, SamHeader, is_reference_name};
 use super::record::Alignment;
-use super::tags::{Broken, Checked, Seen, TagArray, TagValue, check_writable, write_text};
+use super::tags::{BrokenRule, Checked, Seen, TagArray, TagValue, check_writable, write_text};
 use crate::error::{Error, ErrorKind, Result, count, quote};
 
 const MAX_POSITION: u64 = (1 << 31) - 1;
@@ -77,7 +77,7 @@ impl<W: Write> SamWriter<W> {
     }
 }
 
-impl Broken {
+impl BrokenRule {
     /// The error of a writer: the record is told by its number.
     pub(crate) fn error(self, path: &str, number: u64) -> Error {
         let problem = format!("record {number} cannot be written: {}", self.problem);
@@ -87,7 +87,7 @@ impl Broken {
 }
 
 fn refuse(problem: impl Into<Cow<'static, str>>, expected: &'static str, found: impl AsRef<[u8]>) -> Checked {
-    Err(Broken { rule: None, problem: problem.into(), expected, found: quote(found.as_ref()) })
+    Err(Box::new(BrokenRule { rule: None, problem: problem.into(), expected, found: quote(found.as_ref()) }))
 }
 
 /// What SAM and BAM both refuse.
