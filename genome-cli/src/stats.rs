@@ -18,7 +18,8 @@ pub(crate) fn run(args: &StatsArgs) -> Result<Outcome> {
         let report = report(file, args)?;
         found |= report.iter().any(|(key, value)| *key == "records" && value.as_u64() > Some(0));
         if args.json {
-            let object: serde_json::Map<_, _> = report.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
+            let object: serde_json::Map<_, _> =
+                report.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
             writeln!(out, "{}", Value::Object(object))?;
         } else {
             print(&mut out, &report)?;

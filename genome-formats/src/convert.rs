@@ -116,7 +116,7 @@ pub fn convert(
         return Ok(done);
     }
     let mut writer = Writer::create(path, to, &records, options)?;
-    while let Some(record) = records.next() {
+    for record in records.by_ref() {
         done.read += 1;
         writer.write(record?, &mut done)?;
     }
@@ -149,9 +149,9 @@ enum Writer {
     Genbank(GenbankWriter<Output>),
     Csv(csv::Writer<Output>, String),
     Sam(SamWriter<Output>),
-    Bam(BamWriter<Output>),
+    Bam(Box<BamWriter<Output>>),
     Vcf(VcfWriter<Output>),
-    Bcf(BcfWriter<Output>),
+    Bcf(Box<BcfWriter<Output>>),
     Gff(GffWriter<Output>),
     Bed(BedWriter<Output>),
     Wig(WigWriter<Output>),
@@ -178,9 +178,9 @@ impl Writer {
                 Self::Csv(writer, name)
             }
             Format::Sam => Self::Sam(SamWriter::new(name, out, &sam())?),
-            Format::Bam => Self::Bam(BamWriter::new(name, out, &sam())?),
+            Format::Bam => Self::Bam(Box::new(BamWriter::new(name, out, &sam())?)),
             Format::Vcf => Self::Vcf(VcfWriter::new(out, vcf())?),
-            Format::Bcf => Self::Bcf(BcfWriter::new(out, vcf())?),
+            Format::Bcf => Self::Bcf(Box::new(BcfWriter::new(out, vcf())?)),
             Format::Gff3 => Self::Gff(GffWriter::new(out, GffDialect::Gff3)),
             Format::Gtf => Self::Gff(GffWriter::new(out, GffDialect::Gtf)),
             Format::Bed => {

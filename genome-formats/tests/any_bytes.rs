@@ -17,7 +17,8 @@ fn seeds_are_sound() {
             }
             for mode in [Mode::Strict, Mode::Lenient] {
                 let options = ReadOptions { mode, format: Some(format), ..ReadOptions::default() };
-                let records = Records::from_bytes("seed", seed.clone(), &options).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+                let records = Records::from_bytes("seed", seed.clone(), &options)
+                    .and_then(Iterator::collect::<Result<Vec<_>, _>>);
                 assert!(!records.unwrap_or_else(|e| panic!("{name}: {e}")).is_empty(), "{name}");
             }
         }

@@ -4,8 +4,8 @@
 #![allow(unreachable_pub, reason = "a library in the fuzz package, a module in the test")]
 
 use genome_formats::{
-    Alignment, BamWriter, CigarKind, CigarOp, ErrorKind, Flags, Format, Limits, Mode, ReadOptions, Record, Records, SamHeader,
-    Signal, Span, bcf::BcfWriter, vcf::VcfReader, write_bigwig,
+    Alignment, BamWriter, CigarKind, CigarOp, ErrorKind, Flags, Format, Limits, Mode, ReadOptions, Record, Records,
+    SamHeader, Signal, Span, bcf::BcfWriter, vcf::VcfReader, write_bigwig,
 };
 
 /// Every format that can be read, with the name of its fuzz target.
@@ -87,7 +87,9 @@ pub fn seeds(format: Format) -> Vec<Vec<u8>> {
         Format::Embl => &[EMBL],
         Format::Sam => &[SAM, "r1\t4\t*\t0\t0\t*\t*\t0\t0\tACGT\tIIII\n"],
         Format::Vcf => &[VCF],
-        Format::Gff3 => &[GFF3, "##gff-version 3\nc\t.\tregion\t1\t9\t.\t.\t.\tID=a%3Bb;Note=x,y\n##FASTA\n>c\nACGTACGTA\n"],
+        Format::Gff3 => {
+            &[GFF3, "##gff-version 3\nc\t.\tregion\t1\t9\t.\t.\t.\tID=a%3Bb;Note=x,y\n##FASTA\n>c\nACGTACGTA\n"]
+        }
         Format::Gtf => &["chr1\tx\texon\t11\t20\t.\t+\t.\tgene_id \"g\"; transcript_id \"t;1\"; exon_number 1;\n"],
         Format::Gff2 => &["##gff-version 2\nchr1\tx\tsimilarity\t11\t20\t0.5\t-\t.\tTarget \"a b\" 1 2 ; Note x\n"],
         Format::Bed => &[
@@ -189,7 +191,11 @@ fn bcf() -> Vec<u8> {
 }
 
 fn bigwig() -> Vec<u8> {
-    let path = std::env::temp_dir().join(format!("genome-formats-seed-{}-{:?}.bw", std::process::id(), std::thread::current().id()));
+    let path = std::env::temp_dir().join(format!(
+        "genome-formats-seed-{}-{:?}.bw",
+        std::process::id(),
+        std::thread::current().id()
+    ));
     let signal = |start: u64, value| {
         Ok(Signal { seq_name: "chr1".into(), span: Span::new(start, start + 5).expect("in order"), value })
     };

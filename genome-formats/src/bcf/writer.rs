@@ -8,10 +8,10 @@ use crate::guard::Mode;
 use crate::vcf::problem::{Problem, Report};
 use crate::vcf::{Variant, VcfHeader};
 
-use crate::bgzf::BgzfWriter;
 use super::decode::{self, Context};
 use super::dictionary::Dictionary;
 use super::{MAGIC, encode};
+use crate::bgzf::BgzfWriter;
 
 /// The path in errors of a writer.
 const PATH: &str = "<output>";

@@ -1,12 +1,17 @@
 //! Where the letters of a data set come from.
 
 use std::borrow::Cow;
+use std::cell::RefCell;
 use std::collections::HashMap;
+use std::path::Path;
 
 use crate::alphabet::reverse_complement;
 use crate::coord::Span;
 use crate::error::{Error, ErrorKind, Result, quote};
+use crate::index::MakeIndex;
+use crate::index::fasta::IndexedFasta;
 use crate::record::SeqRecord;
+use crate::region::Region;
 
 /// Anything that gives pieces of named sequences: a list in memory, an indexed file.
 pub trait Genome {
@@ -22,6 +27,49 @@ pub trait Genome {
     ///
     /// There is no such sequence, it is shorter, or its letters cannot be read.
     fn fetch(&self, name: &str, span: Span) -> Result<Cow<'_, [u8]>>;
+}
+
+/// A genome in an indexed FASTA file: only the windows are read.
+///
+/// ```no_run
+/// use genome_formats::dataset::{Genome, IndexedGenome};
+/// use genome_formats::{MakeIndex, Span};
+///
+/// let genome = IndexedGenome::open("genome.fa", MakeIndex::IfMissing)?;
+/// let bases = genome.fetch("chr1", Span::new(1000, 1500).unwrap())?;
+/// # Ok::<(), genome_formats::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct IndexedGenome {
+    name: String,
+    /// Reading moves in the file, which nobody sees from outside.
+    fasta: RefCell<IndexedFasta>,
+}
+
+impl IndexedGenome {
+    /// Opens a FASTA file, plain or BGZF, with its index.
+    ///
+    /// # Errors
+    ///
+    /// As [`IndexedFasta::open`].
+    pub fn open(path: impl AsRef<Path>, make: MakeIndex) -> Result<Self> {
+        let name = path.as_ref().display().to_string();
+        Ok(Self { name, fasta: RefCell::new(IndexedFasta::open(path, make)?) })
+    }
+}
+
+impl Genome for IndexedGenome {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn names_and_lengths(&self) -> Vec<(String, u64)> {
+        self.fasta.borrow().names_and_lengths().map(|(name, length)| (name.to_owned(), length)).collect()
+    }
+
+    fn fetch(&self, name: &str, span: Span) -> Result<Cow<'_, [u8]>> {
+        self.fasta.borrow_mut().fetch(&Region::new(name, Some(span))).map(Cow::Owned)
+    }
 }
 
 /// A genome in memory.

@@ -40,7 +40,7 @@ pub use check::{
     check_with,
 };
 pub use dir::DatasetDir;
-pub use genome::{Genome, MemoryGenome};
+pub use genome::{Genome, IndexedGenome, MemoryGenome};
 pub use items::{Site, VariantSite, whole_sequences};
 pub use manifest::{FileHash, GenomeSummary, Manifest, SplitCounts};
 pub use minhash::Near;
