@@ -1,20 +1,10 @@
 //! What the tests of the binary share.
 
-use assert_cmd::Command;
 use std::path::{Path, PathBuf};
-use tempfile::TempDir;
 
-/// `genome` with arguments, in `dir`.
-pub(crate) fn genome(dir: &Path, args: &[&str]) -> Command {
-    let mut command = Command::cargo_bin("genome").expect("cargo builds the binary before its tests");
-    command.current_dir(dir).args(args);
-    command
-}
+mod run;
 
-/// An empty folder that goes when the test ends.
-pub(crate) fn folder() -> TempDir {
-    tempfile::tempdir().expect("the system has a folder for temporary files")
-}
+pub(crate) use run::{folder, genome};
 
 /// A file of the data that ships with the binary.
 pub(crate) fn asset(name: &str) -> PathBuf {
