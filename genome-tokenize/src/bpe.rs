@@ -10,6 +10,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use crate::case::{Case, normalise};
+use crate::dna_bpe::{DnaBpe, Scratch, is_base};
 use crate::error::{Error, Result};
 use crate::tokenizer::{Encoding, Tokenizer};
 
@@ -24,7 +25,10 @@ use crate::tokenizer::{Encoding, Tokenizer};
 /// ```
 #[derive(Clone)]
 pub struct BpeTokenizer {
+    /// The original: what the file says, and the oracle of the fast engine.
     inner: tokenizers::Tokenizer,
+    /// Our engine, where the vocabulary has the properties that it needs.
+    fast: Option<FastDna>,
     case: Case,
     /// Token texts by id.
     tokens: Vec<String>,
@@ -84,6 +88,7 @@ impl BpeTokenizer {
             }
         }
         let inner = tokenizers::Tokenizer::from_bytes(json.to_string()).map_err(|e| unusable(&e))?;
+        let fast = FastDna::new(&json);
 
         let ids = inner.get_vocab(true);
         let tokens = tokens_by_id(&ids).ok_or_else(|| broken("the ids of the vocabulary have gaps or repeats"))?;
@@ -99,7 +104,7 @@ impl BpeTokenizer {
         if let Some(id) = frame.before.iter().chain(&frame.after).find(|&&id| id as usize >= tokens.len()) {
             return Err(broken(&format!("the post-processor adds token {id}, which the vocabulary does not have")));
         }
-        Ok(Self { inner, case: Case::default(), tokens, ids, special, frame })
+        Ok(Self { inner, fast, case: Case::default(), tokens, ids, special, frame })
     }
 
     /// Chooses what is done with lower-case letters; [`Case::Upper`] without this.
@@ -111,6 +116,107 @@ impl BpeTokenizer {
     /// What is done with lower-case letters.
     pub fn case(&self) -> Case {
         self.case
+    }
+
+    /// Gives up our own engine for the `tokenizers` crate, which is many times slower. For comparisons.
+    pub fn with_reference_engine(mut self) -> Self {
+        self.fast = None;
+        self
+    }
+
+    /// Whether our own engine runs this vocabulary; else it is the `tokenizers` crate.
+    pub fn is_fast(&self) -> bool {
+        self.fast.is_some()
+    }
+
+    fn encode_as_upstream(&self, text: &[u8], encoding: &mut Encoding) -> Result<()> {
+        let text = std::str::from_utf8(text).map_err(|e| Error::NotText { position: e.valid_up_to() })?;
+        let encoded = self
+            .inner
+            .encode(text, false)
+            .map_err(|e| Error::broken("tokenizer.json", None, format!("the tokenizer failed: {e}")))?;
+        encoding.push(encoded.get_ids(), encoded.get_offsets().iter().copied(), false);
+        Ok(())
+    }
+}
+
+/// [`DnaBpe`] with what surrounds it in a `tokenizer.json`: letters outside `ACGT`, and blanks, which divide words.
+#[derive(Debug, Clone)]
+struct FastDna {
+    engine: DnaBpe,
+    /// Id of each single letter that is not in `ACGT`; such letters take part in no merge.
+    letters: [u32; 256],
+}
+
+impl FastDna {
+    /// `None` where the file asks for something that this engine does not do: then the `tokenizers` crate runs it.
+    fn new(json: &Value) -> Option<Self> {
+        let model = &json["model"];
+        let unset = |key: &str| matches!(&model[key], Value::Null | Value::Bool(false)) || model[key].as_str() == Some("");
+        let plain = model["type"] == "BPE"
+            && json["normalizer"].is_null()
+            && json["pre_tokenizer"]["type"] == "Whitespace"
+            && ["dropout", "continuing_subword_prefix", "end_of_word_suffix", "fuse_unk", "byte_fallback", "ignore_merges"]
+                .iter()
+                .all(|key| unset(key));
+        // Texts of special tokens are found before anything else is done; they must have a byte that `takes` refuses.
+        let added = json["added_tokens"].as_array()?;
+        let hidden = |token: &Value| token["content"].as_str().is_some_and(|t| !takes(t.as_bytes()));
+        if !plain || !added.iter().all(hidden) {
+            return None;
+        }
+        let vocab = model["vocab"].as_object()?;
+        let id = |text: &str| vocab.get(text)?.as_u64().and_then(|id| u32::try_from(id).ok());
+        let merges = model["merges"].as_array()?.iter().map(parts).collect::<Option<Vec<_>>>()?;
+        let unk = id(model["unk_token"].as_str()?)?;
+        let letters = std::array::from_fn(|byte| {
+            let byte = byte as u8;
+            if byte.is_ascii() { id(char::from(byte).encode_utf8(&mut [0; 4])).unwrap_or(unk) } else { unk }
+        });
+        Some(Self { engine: DnaBpe::new(&merges, id).ok()?, letters })
+    }
+
+    /// Whether the text holds ASCII letters and blanks alone. Everything else goes the long way.
+    fn takes(&self, text: &[u8]) -> bool {
+        takes(text)
+    }
+
+    fn encode(&self, text: &[u8], encoding: &mut Encoding) {
+        let mut scratch = Scratch::default();
+        let mut at = 0;
+        while at < text.len() {
+            let rest = &text[at..];
+            let run = rest.iter().position(|&b| !is_base(b)).unwrap_or(rest.len());
+            self.engine.encode(&rest[..run], &mut scratch, |id, letters| {
+                let end = at + letters as usize;
+                encoding.ids.push(id);
+                encoding.offsets.push((at, end));
+                at = end;
+            });
+            let Some(&other) = text.get(at) else { break };
+            if !other.is_ascii_whitespace() {
+                encoding.ids.push(self.letters[usize::from(other)]);
+                encoding.offsets.push((at, at + 1));
+            }
+            at += 1;
+        }
+        encoding.special.resize(encoding.ids.len(), false);
+    }
+}
+
+fn takes(text: &[u8]) -> bool {
+    text.iter().fold(true, |all, b| all & (b.is_ascii_alphabetic() | b.is_ascii_whitespace()))
+}
+
+/// A merge: `"A C"`, or `["A", "C"]` in newer files.
+fn parts(merge: &Value) -> Option<(String, String)> {
+    match merge {
+        Value::String(text) => text.split_once(' ').map(|(a, b)| (a.to_owned(), b.to_owned())),
+        Value::Array(pair) => match &pair[..] {
+            [Value::String(a), Value::String(b)] => Some((a.clone(), b.clone())),
+            _ => None,
+        },
+        _ => None,
     }
 }
 
@@ -124,17 +230,14 @@ impl Tokenizer for BpeTokenizer {
             }
             Case::Original => seq,
         };
-        let text = std::str::from_utf8(text).map_err(|e| Error::NotText { position: e.valid_up_to() })?;
-        let encoded = self
-            .inner
-            .encode(text, false)
-            .map_err(|e| Error::broken("tokenizer.json", None, format!("the tokenizer failed: {e}")))?;
-
         let Frame { before, after } = &self.frame;
         let end = seq.len();
         let mut encoding = Encoding::default();
         encoding.push(before, std::iter::repeat((0, 0)), true);
-        encoding.push(encoded.get_ids(), encoded.get_offsets().iter().copied(), false);
+        match &self.fast {
+            Some(fast) if fast.takes(text) => fast.encode(text, &mut encoding),
+            _ => self.encode_as_upstream(text, &mut encoding)?,
+        }
         encoding.push(after, std::iter::repeat((end, end)), true);
         Ok(encoding)
     }
@@ -325,7 +428,30 @@ pub(crate) mod tests {
         assert!(error.to_string().starts_with("no/such/tokenizer.json: "), "{error}");
     }
 
+    #[test]
+    fn the_engine_is_chosen_by_the_file() {
+        let fast = |json: &str| BpeTokenizer::from_bytes("t.json", json.as_bytes()).unwrap().is_fast();
+        assert!(fast(JSON));
+        assert!(!fast(&JSON.replace("\"fuse_unk\":false", "\"fuse_unk\":true")));
+        assert!(!fast(&JSON.replace("\"dropout\":null", "\"dropout\":0.1")));
+        assert!(!fast(&JSON.replace("\"CG TA\"", "\"CG TA\",\"C G\"")));
+        assert!(!fast(&JSON.replace("[MASK]", "MASK")));
+        assert!(fast(&JSON.replace("\"CG TA\"", "[\"CG\",\"TA\"]").replace("\"T A\"", "[\"T\",\"A\"]").replace("\"C G\"", "[\"C\",\"G\"]")));
+    }
+
     proptest! {
+        #[test]
+        fn both_engines_agree(text in "[ACGTNacgtn \t\r\nRYU_.é\\[\\]MASK]{0,120}|[ACGT]{0,300}|(TA|CG){0,80}") {
+            for case in [Case::Original, Case::Upper] {
+                let fast = tokenizer().with_case(case);
+                let reference = tokenizer().with_case(case).with_reference_engine();
+                match (fast.encode(text.as_bytes()), reference.encode(text.as_bytes())) {
+                    (Ok(fast), Ok(reference)) => prop_assert_eq!(fast, reference),
+                    (fast, reference) => prop_assert_eq!(fast.is_err(), reference.is_err()),
+                }
+            }
+        }
+
         #[test]
         fn tokens_cover_the_letters_without_gaps(seq in "[ACGTNacgtnURY]{0,80}") {
             let t = tokenizer();

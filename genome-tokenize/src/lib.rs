@@ -35,6 +35,7 @@
 
 mod bpe;
 mod case;
+mod dna_bpe;
 mod error;
 mod kmer;
 mod letter;

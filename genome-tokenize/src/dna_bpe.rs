@@ -1,0 +1,484 @@
+//! Byte pair encoding of DNA runs: exact, linear in the length, without a cache.
+//!
+//! Applying merges in the order of their rank is the definition, and slow: each merge changes what its neighbours may do.
+//! But the result has a local description. Call two tokens compatible if encoding their concatenation gives these two tokens
+//! again. If every token encodes to itself and no two merges have the same product, then a text has exactly one sequence of
+//! tokens in which all neighbours are compatible, and that is its encoding (as the `bpe` crate of GitHub's rust-gems observed).
+//! It is found from left to right: take the longest token that matches and is compatible with the one before; if none is, give
+//! up the last token and try a shorter one in its place. A position from which the text cannot be finished is marked and never
+//! tried again, so the whole is linear.
+//!
+//! Four letters make both steps cheap here:
+//! - the longest match of the next eight letters is one lookup in a table of 4^8 entries; longer tokens go on in a trie;
+//! - compatibility of all pairs is a table of bits, filled when the tokenizer is loaded (4,096 tokens: 2 MiB, some 20 ms).
+//!
+//! The compatibility of a pair follows from that of smaller pairs. Undoing the later of the two last merges gives the pair
+//! that stood there before it; what must not be is that BPE would have joined *that* pair across the border first. With
+//! ranks as ids, `R(a, b)` ("nothing joins below") is
+//!
+//! ```text
+//! R(a, b) = R(right(a), b) and not join(right(a), b) <  a     if a > b
+//! R(a, b) = R(a, left(b))  and not join(a, left(b))  <= b     if a <= b
+//! R(a, b) = true                                              for two letters
+//! compatible(a, b) = R(a, b) and a and b have no join
+//! ```
+//!
+//! where `join(a, b)` is the id of the merge's product. (`<=`: of equal merges the left one goes first.)
+
+use std::collections::HashMap;
+
+/// Letters that the jump table looks at.
+const JUMP: usize = 8;
+/// The largest vocabulary for which all pairs are tabulated: 8 MiB.
+const MAX_TABLE: usize = 8192;
+const NONE: u32 = u32::MAX;
+
+/// The code of a base in the tables: two bits of its ASCII byte.
+#[inline]
+fn code(base: u8) -> usize {
+    usize::from(base >> 1) & 3 // A 0, C 1, T 2, G 3
+}
+
+/// Whether the byte is `A`, `C`, `G` or `T`.
+#[inline]
+pub(crate) fn is_base(byte: u8) -> bool {
+    matches!(byte, b'A' | b'C' | b'G' | b'T')
+}
+
+/// The engine. Inside, tokens are numbered by rank: the four letters, then the merges in their order.
+#[derive(Debug, Clone)]
+pub(crate) struct DnaBpe {
+    /// Vocabulary id of each token.
+    ids: Vec<u32>,
+    /// Letters of each token.
+    lengths: Vec<u32>,
+    /// The longest token that is a proper prefix of each token.
+    shorter: Vec<u32>,
+    /// Children of each trie node by letter.
+    children: Vec<[u32; 4]>,
+    /// Token that ends at each trie node.
+    ends: Vec<u32>,
+    /// For every eight letters: the longest token among their prefixes, and the node behind them.
+    jump: Vec<(u32, u32)>,
+    pairs: Pairs,
+}
+
+#[derive(Debug, Clone)]
+enum Pairs {
+    /// A bit for each pair; row `a` holds the `b`s.
+    Table { words: usize, bits: Vec<u64> },
+    /// Undone merge by merge at every question.
+    Walk { join: HashMap<(u32, u32), u32>, split: Vec<(u32, u32)> },
+}
+
+/// Why a vocabulary cannot be run by [`DnaBpe`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Unfit {
+    /// A merge makes letters other than `ACGT`, or a letter is not in the vocabulary.
+    Letters,
+    /// Two merges have the same product.
+    Duplicate,
+    /// A merge uses a token that no earlier merge makes.
+    Order,
+    /// A token does not encode to itself.
+    NotItself,
+}
+
+impl DnaBpe {
+    /// Builds the tables from merges in order, each with its two parts; `id` gives a text's id in the vocabulary.
+    pub(crate) fn new(merges: &[(String, String)], id: impl Fn(&str) -> Option<u32>) -> Result<Self, Unfit> {
+        let mut texts: Vec<Vec<u8>> = [b"A", b"C", b"G", b"T"].map(|l| l.to_vec()).to_vec();
+        let mut rank: HashMap<Vec<u8>, u32> = texts.iter().cloned().zip(0..).collect();
+        let mut split: Vec<(u32, u32)> = (0..4).map(|t| (t, t)).collect();
+        let mut join = HashMap::new();
+        for (left, right) in merges {
+            if !left.bytes().chain(right.bytes()).all(is_base) {
+                return Err(Unfit::Letters);
+            }
+            let (Some(&a), Some(&b)) = (rank.get(left.as_bytes()), rank.get(right.as_bytes())) else {
+                return Err(Unfit::Order);
+            };
+            let text = [left.as_bytes(), right.as_bytes()].concat();
+            let token = texts.len() as u32;
+            if rank.insert(text.clone(), token).is_some() {
+                return Err(Unfit::Duplicate);
+            }
+            texts.push(text);
+            split.push((a, b));
+            join.insert((a, b), token);
+        }
+        let text_id = |text: &Vec<u8>| std::str::from_utf8(text).ok().and_then(&id);
+        let ids = texts.iter().map(text_id).collect::<Option<Vec<_>>>().ok_or(Unfit::Letters)?;
+        if !texts.iter().zip(0..).all(|(text, token)| by_rank(text, &join) == [token]) {
+            return Err(Unfit::NotItself);
+        }
+
+        let (children, ends) = trie(&texts);
+        let mut this = Self {
+            ids,
+            lengths: texts.iter().map(|t| t.len() as u32).collect(),
+            shorter: Vec::new(),
+            jump: Vec::new(),
+            children,
+            ends,
+            pairs: if texts.len() <= MAX_TABLE { pair_table(&split, &join) } else { Pairs::Walk { join, split } },
+        };
+        this.shorter = texts.iter().map(|t| this.longest_in_trie(&t[..t.len() - 1], 0, NONE)).collect();
+        this.jump = (0..1usize << (2 * JUMP)).map(|letters| this.jump_entry(letters)).collect();
+        Ok(this)
+    }
+
+    /// Appends the tokens of `run`, which holds `ACGT` alone: `push` gets the vocabulary id and the number of letters.
+    pub(crate) fn encode(&self, run: &[u8], scratch: &mut Scratch, mut push: impl FnMut(u32, u32)) {
+        let Scratch { open, tokens } = scratch;
+        open.clear();
+        open.resize(run.len() / 64 + 1, u64::MAX);
+        tokens.clear();
+        let mut at = 0;
+        let mut last = NONE;
+        let mut candidate = self.longest(run);
+        while at < run.len() {
+            let end = at + self.lengths[candidate as usize] as usize;
+            let is_open = open[end / 64] >> (end % 64) & 1 != 0;
+            if is_open && (last == NONE || self.compatible(last, candidate)) {
+                tokens.push(candidate);
+                last = candidate;
+                at = end;
+                candidate = self.longest(&run[at..]);
+                continue;
+            }
+            candidate = self.shorter[candidate as usize];
+            if candidate == NONE {
+                // Nothing fits behind the last token: nothing may end here again, and it has to be a shorter one.
+                open[at / 64] &= !(1 << (at % 64));
+                candidate = tokens.pop().expect("a text has an encoding, so its start is never given up");
+                at -= self.lengths[candidate as usize] as usize;
+                last = tokens.last().copied().unwrap_or(NONE);
+            }
+        }
+        for &token in tokens.iter() {
+            push(self.ids[token as usize], self.lengths[token as usize]);
+        }
+    }
+
+    /// The longest token that `rest` starts with; `NONE` at the end.
+    #[inline]
+    fn longest(&self, rest: &[u8]) -> u32 {
+        let Some(head) = rest.first_chunk::<JUMP>() else {
+            return self.longest_in_trie(rest, 0, NONE);
+        };
+        let (token, node) = self.jump[eight(*head)];
+        if node == NONE { token } else { self.longest_in_trie(&rest[JUMP..], node, token) }
+    }
+
+    fn longest_in_trie(&self, letters: &[u8], mut node: u32, mut token: u32) -> u32 {
+        for &letter in letters {
+            node = self.children[node as usize][code(letter)];
+            if node == NONE {
+                break;
+            }
+            let end = self.ends[node as usize];
+            if end != NONE {
+                token = end;
+            }
+        }
+        token
+    }
+
+    fn jump_entry(&self, letters: usize) -> (u32, u32) {
+        let (mut node, mut token) = (0, NONE);
+        for i in 0..JUMP {
+            node = self.children[node as usize][letters >> (2 * i) & 3];
+            if node == NONE {
+                break;
+            }
+            if self.ends[node as usize] != NONE {
+                token = self.ends[node as usize];
+            }
+        }
+        // A node without children has nothing more to say.
+        let leaf = node != NONE && self.children[node as usize] == [NONE; 4];
+        (token, if leaf { NONE } else { node })
+    }
+
+    #[inline]
+    fn compatible(&self, a: u32, b: u32) -> bool {
+        match &self.pairs {
+            Pairs::Table { words, bits } => bits[a as usize * words + b as usize / 64] >> (b % 64) & 1 != 0,
+            Pairs::Walk { join, split } => compatible_by_walk(a, b, join, split),
+        }
+    }
+}
+
+/// What [`DnaBpe::encode`] needs between calls, so that it allocates nothing.
+#[derive(Debug, Default)]
+pub(crate) struct Scratch {
+    /// A bit for each position at which a token may still end.
+    open: Vec<u64>,
+    tokens: Vec<u32>,
+}
+
+/// Index in the jump table of eight letters, the first one lowest.
+#[inline]
+fn eight(letters: [u8; JUMP]) -> usize {
+    let x = u64::from_le_bytes(letters) >> 1 & 0x0303_0303_0303_0303;
+    let x = (x | x >> 6) & 0x000f_000f_000f_000f;
+    let x = (x | x >> 12) & 0x0000_00ff_0000_00ff;
+    ((x | x >> 24) & 0xffff) as usize
+}
+
+fn trie(texts: &[Vec<u8>]) -> (Vec<[u32; 4]>, Vec<u32>) {
+    let (mut children, mut ends) = (vec![[NONE; 4]], vec![NONE]);
+    for (text, token) in texts.iter().zip(0..) {
+        let mut node = 0;
+        for &letter in text {
+            let next = children[node][code(letter)];
+            node = if next == NONE {
+                children[node][code(letter)] = children.len() as u32;
+                children.push([NONE; 4]);
+                ends.push(NONE);
+                children.len() - 1
+            } else {
+                next as usize
+            };
+        }
+        ends[node] = token;
+    }
+    (children, ends)
+}
+
+/// All compatible pairs, by the recursion at the top of this file, in the order of the larger token.
+fn pair_table(split: &[(u32, u32)], join: &HashMap<(u32, u32), u32>) -> Pairs {
+    let n = split.len();
+    let words = n.div_ceil(64);
+    // `rest` holds R by rows, `columns` the same transposed.
+    let mut rest = vec![0u64; n * words];
+    let mut columns = vec![0u64; n * words];
+    let bit = |at: usize| 1u64 << (at % 64);
+    let (mut joins_of_left, mut joins_of_right) = (vec![Vec::new(); n], vec![Vec::new(); n]);
+    for (&(a, b), &product) in join {
+        joins_of_left[a as usize].push((b as usize, product as usize));
+        joins_of_right[b as usize].push((a as usize, product as usize));
+    }
+    for t in 0..n {
+        let (left, right) = (split[t].0 as usize, split[t].1 as usize);
+        let letter = left == t;
+        // R(t, b) for b < t.
+        let mut row = if letter { vec![u64::MAX; words] } else { rest[right * words..][..words].to_vec() };
+        if !letter {
+            for &(b, product) in &joins_of_left[right] {
+                if product < t {
+                    row[b / 64] &= !bit(b);
+                }
+            }
+        }
+        for b in 0..t {
+            if row[b / 64] & bit(b) != 0 {
+                rest[t * words + b / 64] |= bit(b);
+                columns[b * words + t / 64] |= bit(t);
+            }
+        }
+        // R(a, t) for a <= t; R(t, left(t)) is among what was just written.
+        let mut column = if letter { vec![u64::MAX; words] } else { columns[left * words..][..words].to_vec() };
+        if !letter {
+            for &(a, product) in &joins_of_right[left] {
+                if product <= t {
+                    column[a / 64] &= !bit(a);
+                }
+            }
+        }
+        for a in 0..=t {
+            if column[a / 64] & bit(a) != 0 {
+                columns[t * words + a / 64] |= bit(a);
+                rest[a * words + t / 64] |= bit(t);
+            }
+        }
+    }
+    for &(a, b) in join.keys() {
+        rest[a as usize * words + b as usize / 64] &= !bit(b as usize);
+    }
+    Pairs::Table { words, bits: rest }
+}
+
+/// Whether encoding the concatenation of two tokens gives them again: the merges are undone one by one, the latest first.
+fn compatible_by_walk(mut a: u32, mut b: u32, join: &HashMap<(u32, u32), u32>, split: &[(u32, u32)]) -> bool {
+    let mut limit = u32::MAX;
+    loop {
+        if join.get(&(a, b)).is_some_and(|&product| product < limit) {
+            return false;
+        }
+        if a > b && a >= 4 {
+            limit = a;
+            a = split[a as usize].1;
+        } else if b >= 4 {
+            limit = b + 1;
+            b = split[b as usize].0;
+        } else {
+            return true; // two letters
+        }
+    }
+}
+
+/// The definition: the merge of lowest rank goes first, of equal ones the left one.
+fn by_rank(text: &[u8], join: &HashMap<(u32, u32), u32>) -> Vec<u32> {
+    let mut tokens: Vec<u32> = text.iter().map(|&l| b"ACGT".iter().position(|&x| x == l).map_or(0, |i| i as u32)).collect();
+    loop {
+        let pairs = tokens.windows(2).enumerate();
+        let best = pairs.filter_map(|(i, p)| join.get(&(p[0], p[1])).map(|&product| (product, i))).min();
+        let Some((product, at)) = best else { return tokens };
+        tokens[at] = product;
+        tokens.remove(at + 1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Trains merges on text by counting pairs, the most frequent first: a vocabulary as trainers make them.
+    fn train(text: &[u8], merges: usize) -> Vec<(String, String)> {
+        let mut words: Vec<String> = text.iter().map(|&b| char::from(b).to_string()).collect();
+        let mut out: Vec<(String, String)> = Vec::new();
+        let mut made = std::collections::HashSet::new();
+        while out.len() < merges {
+            let mut counts: HashMap<(&str, &str), usize> = HashMap::new();
+            for pair in words.windows(2) {
+                *counts.entry((&pair[0], &pair[1])).or_default() += 1;
+            }
+            let fresh = counts.into_iter().filter(|((a, b), n)| *n > 1 && !made.contains(&format!("{a}{b}")));
+            let Some(((a, b), _)) = fresh.max_by_key(|&((a, b), n)| (n, std::cmp::Reverse((a.len() + b.len(), a, b))))
+            else {
+                break;
+            };
+            let (a, b) = (a.to_owned(), b.to_owned());
+            let mut merged = Vec::with_capacity(words.len());
+            let mut i = 0;
+            while i < words.len() {
+                if i + 1 < words.len() && words[i] == a && words[i + 1] == b {
+                    merged.push(format!("{a}{b}"));
+                    i += 2;
+                } else {
+                    merged.push(words[i].clone());
+                    i += 1;
+                }
+            }
+            words = merged;
+            made.insert(format!("{a}{b}"));
+            out.push((a, b));
+        }
+        out
+    }
+
+    fn engine(merges: &[(String, String)]) -> Result<DnaBpe, Unfit> {
+        let texts: Vec<String> = ["A", "C", "G", "T"]
+            .map(str::to_owned)
+            .into_iter()
+            .chain(merges.iter().map(|(a, b)| format!("{a}{b}")))
+            .collect();
+        DnaBpe::new(merges, |text| texts.iter().position(|t| t == text).map(|i| i as u32))
+    }
+
+    fn joins(merges: &[(String, String)]) -> HashMap<(u32, u32), u32> {
+        let mut rank: HashMap<String, u32> = ["A", "C", "G", "T"].map(str::to_owned).into_iter().zip(0..).collect();
+        let mut join = HashMap::new();
+        for ((a, b), token) in merges.iter().zip(4..) {
+            join.insert((rank[a], rank[b]), token);
+            rank.insert(format!("{a}{b}"), token);
+        }
+        join
+    }
+
+    fn encode(engine: &DnaBpe, run: &[u8]) -> Vec<u32> {
+        let mut ids = Vec::new();
+        let mut letters = 0;
+        engine.encode(run, &mut Scratch::default(), |id, length| {
+            ids.push(id);
+            letters += length as usize;
+        });
+        assert_eq!(letters, run.len());
+        ids
+    }
+
+    fn merges(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
+        pairs.iter().map(|&(a, b)| (a.to_owned(), b.to_owned())).collect()
+    }
+
+    #[test]
+    fn small_vocabularies() {
+        let engine = engine(&merges(&[("T", "A"), ("C", "G"), ("CG", "TA")])).unwrap();
+        assert!(encode(&engine, b"").is_empty());
+        assert_eq!(encode(&engine, b"ACGTATA"), [0, 6, 4]);
+        assert_eq!(encode(&engine, b"CGTTA"), [5, 3, 4]);
+    }
+
+    #[test]
+    fn unfit_vocabularies_are_told() {
+        let check = |pairs: &[(&str, &str)], expected| assert_eq!(engine(&merges(pairs)).unwrap_err(), expected);
+        check(&[("A", "N")], Unfit::Letters);
+        check(&[("AC", "G")], Unfit::Order);
+        check(&[("A", "C"), ("C", "G"), ("AC", "G"), ("A", "CG")], Unfit::Duplicate);
+        // ACG is made from A and CG, but AC goes first.
+        check(&[("A", "C"), ("C", "G"), ("A", "CG")], Unfit::NotItself);
+    }
+
+    #[test]
+    fn the_table_and_the_walk_agree() {
+        let mut state = 7u32;
+        let text: Vec<u8> = (0..3000)
+            .map(|_| {
+                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                b"AACGTT"[(state >> 16) as usize % 6]
+            })
+            .collect();
+        let merges = train(&text, 200);
+        let engine = engine(&merges).unwrap();
+        let join = joins(&merges);
+        let mut split: Vec<(u32, u32)> = (0..4).map(|t| (t, t)).collect();
+        let mut by_product: Vec<_> = join.iter().map(|(&pair, &product)| (product, pair)).collect();
+        by_product.sort_unstable();
+        split.extend(by_product.into_iter().map(|(_, pair)| pair));
+        let texts: Vec<Vec<u8>> = (0..split.len() as u32).map(|t| spell(t, &split)).collect();
+        for a in 0..split.len() as u32 {
+            for b in 0..split.len() as u32 {
+                let expected = by_rank(&[&texts[a as usize][..], &texts[b as usize]].concat(), &join) == [a, b];
+                assert_eq!(engine.compatible(a, b), expected, "{a} {b}");
+                assert_eq!(compatible_by_walk(a, b, &join, &split), expected, "{a} {b}");
+            }
+        }
+    }
+
+    fn spell(token: u32, split: &[(u32, u32)]) -> Vec<u8> {
+        match split[token as usize] {
+            (a, _) if a == token => vec![b"ACGT"[token as usize]],
+            (a, b) => [spell(a, split), spell(b, split)].concat(),
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn encoding_is_what_the_merges_say(
+            text in "[ACGT]{50,200}|(AT){30,50}[ACGT]{50,100}|A{80}[AC]{80}",
+            count in 1usize..120,
+            run in "[ACGT]{0,300}|A{0,100}|(AT){0,60}|(ACG){0,40}A{0,9}T{0,9}",
+        ) {
+            let merges = train(text.as_bytes(), count);
+            if let Ok(engine) = engine(&merges) {
+                let expected = by_rank(run.as_bytes(), &joins(&merges));
+                prop_assert_eq!(encode(&engine, run.as_bytes()), expected.clone());
+                // and the same with the walk in place of the table
+                let walking = DnaBpe { pairs: walk(&merges), ..engine };
+                prop_assert_eq!(encode(&walking, run.as_bytes()), expected);
+            }
+        }
+    }
+
+    fn walk(merges: &[(String, String)]) -> Pairs {
+        let join = joins(merges);
+        let mut split: Vec<(u32, u32)> = (0..4).map(|t| (t, t)).collect();
+        let mut products: Vec<_> = join.iter().map(|(&pair, &product)| (product, pair)).collect();
+        products.sort_unstable();
+        split.extend(products.into_iter().map(|(_, pair)| pair));
+        Pairs::Walk { join, split }
+    }
+}
