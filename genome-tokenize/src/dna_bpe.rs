@@ -32,6 +32,7 @@ const JUMP: usize = 8;
 /// The largest vocabulary for which all pairs are tabulated: 8 MiB.
 const MAX_TABLE: usize = 8192;
 const NONE: u32 = u32::MAX;
+const LETTERS: [&str; 4] = ["A", "C", "G", "T"];
 
 /// The code of a base in the tables: two bits of its ASCII byte.
 #[inline]
@@ -87,10 +88,11 @@ pub(crate) enum Unfit {
 impl DnaBpe {
     /// Builds the tables from merges in order, each with its two parts; `id` gives a text's id in the vocabulary.
     pub(crate) fn new(merges: &[(String, String)], id: impl Fn(&str) -> Option<u32>) -> Result<Self, Unfit> {
-        let mut texts: Vec<Vec<u8>> = [b"A", b"C", b"G", b"T"].map(|l| l.to_vec()).to_vec();
+        let mut texts: Vec<Vec<u8>> = LETTERS.map(|l| l.as_bytes().to_vec()).to_vec();
         let mut rank: HashMap<Vec<u8>, u32> = texts.iter().cloned().zip(0..).collect();
         let mut split: Vec<(u32, u32)> = (0..4).map(|t| (t, t)).collect();
         let mut join = HashMap::new();
+        let mut ids = LETTERS.iter().map(|letter| id(letter)).collect::<Option<Vec<_>>>().ok_or(Unfit::Letters)?;
         for (left, right) in merges {
             if !left.bytes().chain(right.bytes()).all(is_base) {
                 return Err(Unfit::Letters);
@@ -98,19 +100,19 @@ impl DnaBpe {
             let (Some(&a), Some(&b)) = (rank.get(left.as_bytes()), rank.get(right.as_bytes())) else {
                 return Err(Unfit::Order);
             };
-            let text = [left.as_bytes(), right.as_bytes()].concat();
+            let text = [&left[..], right].concat();
+            ids.push(id(&text).ok_or(Unfit::Letters)?);
+            let text = text.into_bytes();
             let token = texts.len() as u32;
             if rank.insert(text.clone(), token).is_some() {
                 return Err(Unfit::Duplicate);
             }
+            if !nothing_joins_below(a, b, token, &join, &split) {
+                return Err(Unfit::NotItself);
+            }
             texts.push(text);
             split.push((a, b));
             join.insert((a, b), token);
-        }
-        let text_id = |text: &Vec<u8>| std::str::from_utf8(text).ok().and_then(&id);
-        let ids = texts.iter().map(text_id).collect::<Option<Vec<_>>>().ok_or(Unfit::Letters)?;
-        if !texts.iter().zip(0..).all(|(text, token)| by_rank(text, &join) == [token]) {
-            return Err(Unfit::NotItself);
         }
 
         let (children, ends) = trie(&texts);
@@ -300,9 +302,40 @@ fn pair_table(split: &[(u32, u32)], join: &HashMap<(u32, u32), u32>) -> Pairs {
     Pairs::Table { words, bits: rest }
 }
 
-/// Whether encoding the concatenation of two tokens gives them again: the merges are undone one by one, the latest first.
-fn compatible_by_walk(mut a: u32, mut b: u32, join: &HashMap<(u32, u32), u32>, split: &[(u32, u32)]) -> bool {
-    let mut limit = u32::MAX;
+/// Those merges that an engine can run, in order: without products that are there already or do not encode to themselves, and
+/// without what is built on these.
+pub(crate) fn fitting(merges: Vec<(String, String)>) -> impl Iterator<Item = (String, String)> {
+    let mut rank: HashMap<String, u32> = LETTERS.map(str::to_owned).into_iter().zip(0..).collect();
+    let mut split: Vec<(u32, u32)> = (0..4).map(|t| (t, t)).collect();
+    let mut join = HashMap::new();
+    merges.into_iter().filter(move |(left, right)| {
+        let (Some(&a), Some(&b)) = (rank.get(left), rank.get(right)) else { return false };
+        let token = split.len() as u32;
+        let product = [&left[..], right].concat();
+        let fits = !rank.contains_key(&product) && nothing_joins_below(a, b, token, &join, &split);
+        if fits {
+            rank.insert(product, token);
+            split.push((a, b));
+            join.insert((a, b), token);
+        }
+        fits
+    })
+}
+
+/// Whether encoding the concatenation of two tokens gives them again.
+fn compatible_by_walk(a: u32, b: u32, join: &HashMap<(u32, u32), u32>, split: &[(u32, u32)]) -> bool {
+    nothing_joins_below(a, b, u32::MAX, join, split)
+}
+
+/// Whether no merge below `limit` crosses the border of two tokens: the merges are undone one by one, the latest first. With
+/// the product of the two as limit, this says whether the product encodes to itself.
+fn nothing_joins_below(
+    mut a: u32,
+    mut b: u32,
+    mut limit: u32,
+    join: &HashMap<(u32, u32), u32>,
+    split: &[(u32, u32)],
+) -> bool {
     loop {
         if join.get(&(a, b)).is_some_and(|&product| product < limit) {
             return false;
@@ -320,8 +353,10 @@ fn compatible_by_walk(mut a: u32, mut b: u32, join: &HashMap<(u32, u32), u32>, s
 }
 
 /// The definition: the merge of lowest rank goes first, of equal ones the left one.
+#[cfg(test)]
 fn by_rank(text: &[u8], join: &HashMap<(u32, u32), u32>) -> Vec<u32> {
-    let mut tokens: Vec<u32> = text.iter().map(|&l| b"ACGT".iter().position(|&x| x == l).map_or(0, |i| i as u32)).collect();
+    let mut tokens: Vec<u32> =
+        text.iter().map(|&l| b"ACGT".iter().position(|&x| x == l).map_or(0, |i| i as u32)).collect();
     loop {
         let pairs = tokens.windows(2).enumerate();
         let best = pairs.filter_map(|(i, p)| join.get(&(p[0], p[1])).map(|&product| (product, i))).min();
