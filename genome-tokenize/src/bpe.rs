@@ -8,8 +8,8 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::case::{Case, normalise};
-use crate::dna_bpe::{DnaBpe, Scratch, is_base};
+use crate::case::{Case, normal_letter, normalise};
+use crate::dna_bpe::{DnaBpe, is_base};
 use crate::error::{Error, Result};
 use crate::tokenizer::{Encoding, Tokenizer};
 use crate::tokenizer_json::{Frame, TokenizerJson, Vocab, read_file};
@@ -114,8 +114,18 @@ impl BpeTokenizer {
 #[derive(Debug, Clone)]
 struct FastDna {
     engine: DnaBpe,
-    /// Id of each single letter that is not in `ACGT`; such letters take part in no merge.
-    letters: [u32; 256],
+    /// What each byte is, as it stands ([`Case::Original`]) and with [`Case::Upper`].
+    original: [Class; 256],
+    upper: [Class; 256],
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Class {
+    Base,
+    /// A letter that takes part in no merge, by its id.
+    Other(u32),
+    Blank,
+    Refused,
 }
 
 impl FastDna {
@@ -146,33 +156,47 @@ impl FastDna {
         let vocab = model["vocab"].as_object()?;
         let id = |text: &str| vocab.get(text)?.as_u64().and_then(|id| u32::try_from(id).ok());
         let unk = id(model["unk_token"].as_str()?)?;
-        let letters = std::array::from_fn(|byte| {
-            let byte = byte as u8;
-            if byte.is_ascii() { id(char::from(byte).encode_utf8(&mut [0; 4])).unwrap_or(unk) } else { unk }
+        let alone = |byte: u8| Class::Other(id(char::from(byte).encode_utf8(&mut [0; 4])).unwrap_or(unk));
+        let original = std::array::from_fn(|byte| match byte as u8 {
+            byte if is_base(byte) => Class::Base,
+            byte if byte.is_ascii_alphabetic() => alone(byte),
+            byte if byte.is_ascii_whitespace() => Class::Blank,
+            _ => Class::Refused,
         });
-        Some(Self { engine: DnaBpe::new(merges, id).ok()?, letters })
+        let upper = std::array::from_fn(|byte| match normal_letter(byte as u8) {
+            Some(letter) => original[usize::from(letter)],
+            None => Class::Refused,
+        });
+        Some(Self { engine: DnaBpe::new(merges, id).ok()?, original, upper })
     }
 
-    fn encode(&self, text: &[u8], encoding: &mut Encoding) {
-        let mut scratch = Scratch::default();
+    /// Appends the tokens, or gives the position of the first byte that is refused.
+    fn encode(&self, text: &[u8], case: Case, encoding: &mut Encoding) -> std::result::Result<(), usize> {
+        let classes = if case == Case::Original { &self.original } else { &self.upper };
+        let class = |byte: u8| classes[usize::from(byte)];
+        let Encoding { ids, offsets, special } = encoding;
+        // DNA has four to five letters in a token; what has fewer grows.
+        ids.reserve(text.len() / 4 + 8);
+        offsets.reserve(text.len() / 4 + 8);
         let mut at = 0;
         while at < text.len() {
             let rest = &text[at..];
-            let run = rest.iter().position(|&b| !is_base(b)).unwrap_or(rest.len());
-            self.engine.encode(&rest[..run], &mut scratch, |id, letters| {
-                let end = at + letters as usize;
-                encoding.ids.push(id);
-                encoding.offsets.push((at, end));
-                at = end;
-            });
-            let Some(&other) = text.get(at) else { break };
-            if !other.is_ascii_whitespace() {
-                encoding.ids.push(self.letters[usize::from(other)]);
-                encoding.offsets.push((at, at + 1));
+            let run = rest.iter().position(|&b| class(b) != Class::Base).unwrap_or(rest.len());
+            self.engine.encode(&rest[..run], at, ids, offsets);
+            at += run;
+            let Some(&byte) = text.get(at) else { break };
+            match class(byte) {
+                Class::Other(id) => {
+                    ids.push(id);
+                    offsets.push((at, at + 1));
+                }
+                Class::Refused => return Err(at),
+                Class::Base | Class::Blank => {}
             }
             at += 1;
         }
-        encoding.special.resize(encoding.ids.len(), false);
+        special.resize(ids.len(), false);
+        Ok(())
     }
 }
 
@@ -183,20 +207,15 @@ fn takes(text: &[u8]) -> bool {
 
 impl Tokenizer for BpeTokenizer {
     fn encode(&self, seq: &[u8]) -> Result<Encoding> {
-        let letters;
-        let text = match self.case {
-            Case::Upper => {
-                letters = normalise(seq)?;
-                &letters
+        self.frame.around(seq.len(), |encoding| match (&self.fast, self.case) {
+            (Some(fast), Case::Upper) => fast
+                .encode(seq, Case::Upper, encoding)
+                .map_err(|position| Error::UnknownLetter { position, found: seq[position] }),
+            (Some(fast), Case::Original) if takes(seq) => {
+                fast.encode(seq, Case::Original, encoding).map_err(|position| Error::NotText { position })
             }
-            Case::Original => seq,
-        };
-        self.frame.around(seq.len(), |encoding| match &self.fast {
-            Some(fast) if takes(text) => {
-                fast.encode(text, encoding);
-                Ok(())
-            }
-            _ => self.encode_as_upstream(text, encoding),
+            (_, Case::Original) => self.encode_as_upstream(seq, encoding),
+            (None, Case::Upper) => self.encode_as_upstream(&normalise(seq)?, encoding),
         })
     }
 

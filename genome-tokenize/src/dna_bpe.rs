@@ -9,8 +9,10 @@
 //! tried again, so the whole is linear.
 //!
 //! Four letters make both steps cheap here:
-//! - the longest match of the next eight letters is one lookup in a table of 4^8 entries; longer tokens go on in a trie;
-//! - compatibility of all pairs is a table of bits, filled when the tokenizer is loaded (4,096 tokens: 2 MiB, some 20 ms).
+//! - the longest match of the next eight letters is one lookup in a table of 4^8 entries; only where longer tokens begin with
+//!   these eight does a trie decide;
+//! - compatibility of all pairs is a table of bits, filled when the tokenizer is loaded (some 20 ms for 4,096 tokens). Many of
+//!   its rows and columns are equal; each is kept once, which makes 160 KiB of the 2 MiB of DNABERT-2: it fits the cache.
 //!
 //! The compatibility of a pair follows from that of smaller pairs. Undoing the later of the two last merges gives the pair
 //! that stood there before it; what must not be is that BPE would have joined *that* pair across the border first. With
@@ -34,7 +36,10 @@ const MAX_TABLE: usize = 8192;
 const NONE: u32 = u32::MAX;
 const LETTERS: [&str; 4] = ["A", "C", "G", "T"];
 
-/// The code of a base in the tables: two bits of its ASCII byte.
+/// In [`DnaBpe::jump`]: longer tokens may begin with these eight letters.
+const MORE: u32 = 1 << 31;
+
+/// The code of a base in the tables: two bits of its ASCII byte, the same in lower case; `U` is `T`.
 #[inline]
 fn code(base: u8) -> usize {
     usize::from(base >> 1) & 3 // A 0, C 1, T 2, G 3
@@ -51,22 +56,31 @@ pub(crate) fn is_base(byte: u8) -> bool {
 pub(crate) struct DnaBpe {
     /// Vocabulary id of each token.
     ids: Vec<u32>,
-    /// Letters of each token.
-    lengths: Vec<u32>,
-    /// The longest token that is a proper prefix of each token.
-    shorter: Vec<u32>,
+    /// What the search needs of each token; behind them one for the start of a run.
+    tokens: Vec<Token>,
     /// Children of each trie node by letter.
     children: Vec<[u32; 4]>,
     /// Token that ends at each trie node.
     ends: Vec<u32>,
-    /// For every eight letters: the longest token among their prefixes, and the node behind them.
-    jump: Vec<(u32, u32)>,
+    /// For every eight letters the longest token among their prefixes.
+    jump: Box<[u32; 1 << (2 * JUMP)]>,
     pairs: Pairs,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Token {
+    /// How many letters.
+    length: u32,
+    /// The longest token that is a proper prefix.
+    shorter: u32,
+    /// Row and column in [`Pairs::Table`].
+    row: u32,
+    column: u32,
 }
 
 #[derive(Debug, Clone)]
 enum Pairs {
-    /// A bit for each pair; row `a` holds the `b`s.
+    /// A bit for each pair of a row and a column.
     Table { words: usize, bits: Vec<u64> },
     /// Undone merge by merge at every question.
     Walk { join: HashMap<(u32, u32), u32>, split: Vec<(u32, u32)> },
@@ -116,64 +130,98 @@ impl DnaBpe {
         }
 
         let (children, ends) = trie(&texts);
-        let mut this = Self {
-            ids,
-            lengths: texts.iter().map(|t| t.len() as u32).collect(),
-            shorter: Vec::new(),
-            jump: Vec::new(),
-            children,
-            ends,
-            pairs: if texts.len() <= MAX_TABLE { pair_table(&split, &join) } else { Pairs::Walk { join, split } },
-        };
-        this.shorter = texts.iter().map(|t| this.longest_in_trie(&t[..t.len() - 1], 0, NONE)).collect();
-        this.jump = (0..1usize << (2 * JUMP)).map(|letters| this.jump_entry(letters)).collect();
+        let lengths = texts.iter().map(|text| text.len() as u32).chain([0]);
+        let mut tokens: Vec<Token> = lengths.map(|length| Token { length, shorter: NONE, row: 0, column: 0 }).collect();
+        let pairs =
+            if texts.len() <= MAX_TABLE { pair_table(&split, &join, &mut tokens) } else { Pairs::Walk { join, split } };
+        let jump = Box::new([NONE; 1 << (2 * JUMP)]);
+        let mut this = Self { ids, tokens, children, ends, jump, pairs };
+        for (token, text) in texts.iter().enumerate() {
+            this.tokens[token].shorter = this.longest_in_trie(&text[..text.len() - 1]);
+        }
+        for letters in 0..this.jump.len() {
+            this.jump[letters] = this.jump_entry(letters);
+        }
         Ok(this)
     }
 
-    /// Appends the tokens of `run`, which holds `ACGT` alone: `push` gets the vocabulary id and the number of letters.
-    pub(crate) fn encode(&self, run: &[u8], scratch: &mut Scratch, mut push: impl FnMut(u32, u32)) {
-        let Scratch { open, tokens } = scratch;
-        open.clear();
-        open.resize(run.len() / 64 + 1, u64::MAX);
-        tokens.clear();
-        let mut at = 0;
-        let mut last = NONE;
-        let mut candidate = self.longest(run);
-        while at < run.len() {
-            let end = at + self.lengths[candidate as usize] as usize;
-            let is_open = open[end / 64] >> (end % 64) & 1 != 0;
-            if is_open && (last == NONE || self.compatible(last, candidate)) {
-                tokens.push(candidate);
-                last = candidate;
-                at = end;
-                candidate = self.longest(&run[at..]);
-                continue;
-            }
-            candidate = self.shorter[candidate as usize];
-            if candidate == NONE {
-                // Nothing fits behind the last token: nothing may end here again, and it has to be a shorter one.
-                open[at / 64] &= !(1 << (at % 64));
-                candidate = tokens.pop().expect("a text has an encoding, so its start is never given up");
-                at -= self.lengths[candidate as usize] as usize;
-                last = tokens.last().copied().unwrap_or(NONE);
+    /// Appends the tokens of `run`, which starts at `start` of the input and holds nothing but bases: `ACGT`, or what
+    /// [`code`] reads as these.
+    pub(crate) fn encode(&self, run: &[u8], start: usize, ids: &mut Vec<u32>, offsets: &mut Vec<(usize, usize)>) {
+        let from = ids.len();
+        match &self.pairs {
+            Pairs::Table { words, bits } => self.search(run, ids, |a, b| {
+                let column = b.column as usize;
+                bits[self.tokens[a].row as usize * words + column / 64] >> (column % 64) & 1 != 0
+            }),
+            Pairs::Walk { join, split } => {
+                self.search(run, ids, |a, b| a == self.ids.len() || compatible_by_walk(a as u32, b.number, join, split))
             }
         }
-        for &token in tokens.iter() {
-            push(self.ids[token as usize], self.lengths[token as usize]);
+        let mut at = start;
+        offsets.extend(ids[from..].iter_mut().map(|token| {
+            let length = self.tokens[*token as usize].length as usize;
+            *token = self.ids[*token as usize];
+            let offset = (at, at + length);
+            at += length;
+            offset
+        }));
+    }
+
+    /// Appends the tokens by number. `compatible` is asked about the token before, or the start, and a candidate.
+    #[inline]
+    fn search(&self, run: &[u8], tokens: &mut Vec<u32>, compatible: impl Fn(usize, Candidate) -> bool) {
+        // A bit for each position at which a token may still end.
+        let mut short = [u64::MAX; 64];
+        let mut long = Vec::new();
+        let open = if run.len() < 64 * short.len() {
+            &mut short[..]
+        } else {
+            long.resize(run.len() / 64 + 1, u64::MAX);
+            &mut long[..]
+        };
+        let (from, start) = (tokens.len(), self.ids.len());
+        let mut at = 0;
+        let mut last = start;
+        let mut number = self.longest(run);
+        while at < run.len() {
+            let token = self.tokens[number as usize];
+            let end = at + token.length as usize;
+            let is_open = open[end / 64] >> (end % 64) & 1 != 0;
+            // Both are cheap, and which of them fails cannot be foretold: one branch instead of two.
+            if is_open & compatible(last, Candidate { number, column: token.column }) {
+                tokens.push(number);
+                last = number as usize;
+                at = end;
+                number = self.longest(&run[at..]);
+                continue;
+            }
+            number = token.shorter;
+            if number == NONE {
+                // Nothing fits behind the last token: nothing may end here again, and it has to be a shorter one.
+                open[at / 64] &= !(1 << (at % 64));
+                number = tokens.pop().expect("a text has an encoding, so its start is never given up");
+                at -= self.tokens[number as usize].length as usize;
+                last = if tokens.len() == from { start } else { tokens[tokens.len() - 1] as usize };
+            }
         }
     }
 
     /// The longest token that `rest` starts with; `NONE` at the end.
     #[inline]
     fn longest(&self, rest: &[u8]) -> u32 {
-        let Some(head) = rest.first_chunk::<JUMP>() else {
-            return self.longest_in_trie(rest, 0, NONE);
-        };
-        let (token, node) = self.jump[eight(*head)];
-        if node == NONE { token } else { self.longest_in_trie(&rest[JUMP..], node, token) }
+        match rest.first_chunk::<JUMP>() {
+            Some(head) => match self.jump[eight(*head)] {
+                token if token & MORE == 0 => token,
+                _ => self.longest_in_trie(rest),
+            },
+            None => self.longest_in_trie(rest),
+        }
     }
 
-    fn longest_in_trie(&self, letters: &[u8], mut node: u32, mut token: u32) -> u32 {
+    #[inline(never)]
+    fn longest_in_trie(&self, letters: &[u8]) -> u32 {
+        let (mut node, mut token) = (0, NONE);
         for &letter in letters {
             node = self.children[node as usize][code(letter)];
             if node == NONE {
@@ -187,37 +235,26 @@ impl DnaBpe {
         token
     }
 
-    fn jump_entry(&self, letters: usize) -> (u32, u32) {
+    fn jump_entry(&self, letters: usize) -> u32 {
         let (mut node, mut token) = (0, NONE);
         for i in 0..JUMP {
             node = self.children[node as usize][letters >> (2 * i) & 3];
             if node == NONE {
-                break;
+                return token;
             }
             if self.ends[node as usize] != NONE {
                 token = self.ends[node as usize];
             }
         }
-        // A node without children has nothing more to say.
-        let leaf = node != NONE && self.children[node as usize] == [NONE; 4];
-        (token, if leaf { NONE } else { node })
-    }
-
-    #[inline]
-    fn compatible(&self, a: u32, b: u32) -> bool {
-        match &self.pairs {
-            Pairs::Table { words, bits } => bits[a as usize * words + b as usize / 64] >> (b % 64) & 1 != 0,
-            Pairs::Walk { join, split } => compatible_by_walk(a, b, join, split),
-        }
+        if self.children[node as usize] == [NONE; 4] { token } else { token | MORE }
     }
 }
 
-/// What [`DnaBpe::encode`] needs between calls, so that it allocates nothing.
-#[derive(Debug, Default)]
-pub(crate) struct Scratch {
-    /// A bit for each position at which a token may still end.
-    open: Vec<u64>,
-    tokens: Vec<u32>,
+/// A token that might come next.
+#[derive(Debug, Clone, Copy)]
+struct Candidate {
+    number: u32,
+    column: u32,
 }
 
 /// Index in the jump table of eight letters, the first one lowest.
@@ -249,8 +286,9 @@ fn trie(texts: &[Vec<u8>]) -> (Vec<[u32; 4]>, Vec<u32>) {
     (children, ends)
 }
 
-/// All compatible pairs, by the recursion at the top of this file, in the order of the larger token.
-fn pair_table(split: &[(u32, u32)], join: &HashMap<(u32, u32), u32>) -> Pairs {
+/// All compatible pairs, by the recursion at the top of this file, in the order of the larger token. `tokens` gets its rows and
+/// columns; the last of them is the start of a run, which is compatible with all.
+fn pair_table(split: &[(u32, u32)], join: &HashMap<(u32, u32), u32>, tokens: &mut [Token]) -> Pairs {
     let n = split.len();
     let words = n.div_ceil(64);
     // `rest` holds R by rows, `columns` the same transposed.
@@ -298,8 +336,39 @@ fn pair_table(split: &[(u32, u32)], join: &HashMap<(u32, u32), u32>) -> Pairs {
     }
     for &(a, b) in join.keys() {
         rest[a as usize * words + b as usize / 64] &= !bit(b as usize);
+        columns[b as usize * words + a as usize / 64] &= !bit(a as usize);
     }
-    Pairs::Table { words, bits: rest }
+
+    let (row_of, rows) = distinct(&rest, words);
+    let (column_of, columns) = distinct(&columns, words);
+    for (token, (&row, &column)) in tokens.iter_mut().zip(row_of.iter().zip(&column_of)) {
+        (token.row, token.column) = (row, column);
+    }
+    let narrow = columns.len().div_ceil(64);
+    let mut bits = vec![0u64; rows.len() * narrow];
+    for (&a, row) in rows.iter().zip(bits.chunks_mut(narrow)) {
+        for (column, &b) in columns.iter().enumerate() {
+            if rest[a * words + b / 64] & bit(b) != 0 {
+                row[column / 64] |= bit(column);
+            }
+        }
+    }
+    tokens[n].row = rows.len() as u32;
+    bits.resize(bits.len() + narrow, u64::MAX);
+    Pairs::Table { words: narrow, bits }
+}
+
+/// Which rows of a table are equal: for each row the number of its kind, and for each kind its first row.
+fn distinct(table: &[u64], words: usize) -> (Vec<u32>, Vec<usize>) {
+    let mut kinds = HashMap::new();
+    let mut first = Vec::new();
+    let of = table.chunks(words).enumerate().map(|(at, row)| {
+        *kinds.entry(row).or_insert_with(|| {
+            first.push(at);
+            first.len() as u32 - 1
+        })
+    });
+    (of.collect(), first)
 }
 
 /// Those merges that an engine can run, in order: without products that are there already or do not encode to themselves, and
@@ -425,14 +494,11 @@ mod tests {
     }
 
     fn encode(engine: &DnaBpe, run: &[u8]) -> Vec<u32> {
-        let mut ids = Vec::new();
-        let mut letters = 0;
-        engine.encode(run, &mut Scratch::default(), |id, length| {
-            ids.push(id);
-            letters += length as usize;
-        });
-        assert_eq!(letters, run.len());
-        ids
+        let (mut ids, mut offsets) = (vec![77], vec![(0, 5)]);
+        engine.encode(run, 5, &mut ids, &mut offsets);
+        assert!(offsets.windows(2).all(|pair| pair[0].1 == pair[1].0));
+        assert_eq!((ids.len(), offsets.last().unwrap().1), (offsets.len(), 5 + run.len()));
+        ids.split_off(1)
     }
 
     fn merges(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
@@ -477,10 +543,16 @@ mod tests {
         for a in 0..split.len() as u32 {
             for b in 0..split.len() as u32 {
                 let expected = by_rank(&[&texts[a as usize][..], &texts[b as usize]].concat(), &join) == [a, b];
-                assert_eq!(engine.compatible(a, b), expected, "{a} {b}");
+                assert_eq!(in_table(&engine, a, b), expected, "{a} {b}");
                 assert_eq!(compatible_by_walk(a, b, &join, &split), expected, "{a} {b}");
             }
         }
+    }
+
+    fn in_table(engine: &DnaBpe, a: u32, b: u32) -> bool {
+        let Pairs::Table { words, bits } = &engine.pairs else { panic!("no table") };
+        let (row, column) = (engine.tokens[a as usize].row as usize, engine.tokens[b as usize].column as usize);
+        bits[row * words + column / 64] >> (column % 64) & 1 != 0
     }
 
     fn spell(token: u32, split: &[(u32, u32)]) -> Vec<u8> {
