@@ -16,11 +16,16 @@ use crate::tokenizer_json::{Frame, TokenizerJson, Vocab, read_file};
 
 /// A tokenizer read from a `tokenizer.json`.
 ///
-/// ```no_run
-/// use genome_tokenize::{BpeTokenizer, Tokenizer};
+/// ```
+/// use genome_tokenize::{BpeTokenizer, BpeTraining, Tokenizer, train_bpe};
 ///
-/// let tokenizer = BpeTokenizer::from_file("DNABERT-2-117M/tokenizer.json")?;
-/// assert_eq!(tokenizer.encode(b"acgta")?.ids, [1, 5, 194, 2]); // [CLS] A CGTA [SEP]
+/// // A toy vocabulary in DNABERT-2's layout; the real one: BpeTokenizer::from_file("DNABERT-2-117M/tokenizer.json")?.
+/// let toy = train_bpe(BpeTraining { vocab_size: 12, ..BpeTraining::default() }, ["TATATACGTA", "CCGTANCGTA"])?;
+/// let tokenizer = BpeTokenizer::from_bytes("tokenizer.json", toy.json().as_bytes())?;
+/// let encoding = tokenizer.encode(b"acgtaNTA")?;
+/// assert_eq!(encoding.ids, [1, 5, 11, 0, 9, 2]); // [CLS] A CGTA [UNK] TA [SEP]
+/// assert_eq!(encoding.offsets, [(0, 0), (0, 1), (1, 5), (5, 6), (6, 8), (8, 8)]);
+/// assert_eq!(tokenizer.decode(&encoding.ids)?, b"ACGTANTA");
 /// # Ok::<(), genome_tokenize::Error>(())
 /// ```
 #[derive(Clone)]

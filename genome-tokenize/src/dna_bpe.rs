@@ -11,7 +11,7 @@
 //! Four letters make both steps cheap here:
 //! - the longest match of the next eight letters is one lookup in a table of 4^8 entries; only where longer tokens begin with
 //!   these eight does a trie decide;
-//! - compatibility of all pairs is a table of bits, filled when the tokenizer is loaded (some 20 ms for 4,096 tokens). Many of
+//! - compatibility of all pairs is a table of bits, filled when the tokenizer is loaded (some milliseconds for 4,096 tokens). Many of
 //!   its rows and columns are equal; each is kept once, which makes 160 KiB of the 2 MiB of DNABERT-2: it fits the cache.
 //!
 //! The compatibility of a pair follows from that of smaller pairs. Undoing the later of the two last merges gives the pair
@@ -28,16 +28,39 @@
 //! where `join(a, b)` is the id of the merge's product. (`<=`: of equal merges the left one goes first.)
 
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 
 /// Letters that the jump table looks at.
 const JUMP: usize = 8;
-/// The largest vocabulary for which all pairs are tabulated: 8 MiB.
-const MAX_TABLE: usize = 8192;
+/// The largest vocabulary for which all pairs are tabulated: twice 32 MiB while it is loaded.
+const MAX_TABLE: usize = 1 << 14;
 const NONE: u32 = u32::MAX;
 const LETTERS: [&str; 4] = ["A", "C", "G", "T"];
 
 /// In [`DnaBpe::jump`]: longer tokens may begin with these eight letters.
 const MORE: u32 = 1 << 31;
+
+/// For two tokens the product of their merge.
+type Joins = HashMap<(u32, u32), u32, BuildHasherDefault<PairHasher>>;
+
+/// A cheap hash of two numbers. Who chooses the numbers to collide slows down his own vocabulary.
+#[derive(Debug, Default, Clone, Copy)]
+struct PairHasher(u64);
+
+impl Hasher for PairHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|&byte| self.write_u32(u32::from(byte)));
+    }
+
+    fn write_u32(&mut self, number: u32) {
+        let x = (self.0 ^ u64::from(number)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        self.0 = x ^ (x >> 32);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
 
 /// The code of a base in the tables: two bits of its ASCII byte, the same in lower case; `U` is `T`.
 #[inline]
@@ -83,7 +106,7 @@ enum Pairs {
     /// A bit for each pair of a row and a column.
     Table { words: usize, bits: Vec<u64> },
     /// Undone merge by merge at every question.
-    Walk { join: HashMap<(u32, u32), u32>, split: Vec<(u32, u32)> },
+    Walk { join: Joins, split: Vec<(u32, u32)> },
 }
 
 /// Why a vocabulary cannot be run by [`DnaBpe`].
@@ -105,7 +128,7 @@ impl DnaBpe {
         let mut texts: Vec<Vec<u8>> = LETTERS.map(|l| l.as_bytes().to_vec()).to_vec();
         let mut rank: HashMap<Vec<u8>, u32> = texts.iter().cloned().zip(0..).collect();
         let mut split: Vec<(u32, u32)> = (0..4).map(|t| (t, t)).collect();
-        let mut join = HashMap::new();
+        let mut join = Joins::default();
         let mut ids = LETTERS.iter().map(|letter| id(letter)).collect::<Option<Vec<_>>>().ok_or(Unfit::Letters)?;
         for (left, right) in merges {
             if !left.bytes().chain(right.bytes()).all(is_base) {
@@ -288,11 +311,11 @@ fn trie(texts: &[Vec<u8>]) -> (Vec<[u32; 4]>, Vec<u32>) {
 
 /// All compatible pairs, by the recursion at the top of this file, in the order of the larger token. `tokens` gets its rows and
 /// columns; the last of them is the start of a run, which is compatible with all.
-fn pair_table(split: &[(u32, u32)], join: &HashMap<(u32, u32), u32>, tokens: &mut [Token]) -> Pairs {
+fn pair_table(split: &[(u32, u32)], join: &Joins, tokens: &mut [Token]) -> Pairs {
     let n = split.len();
     let words = n.div_ceil(64);
-    // `rest` holds R by rows, `columns` the same transposed.
-    let mut rest = vec![0u64; n * words];
+    // `rows` holds a bit where R is false, `columns` the same transposed: most pairs are compatible.
+    let mut rows = vec![0u64; n * words];
     let mut columns = vec![0u64; n * words];
     let bit = |at: usize| 1u64 << (at % 64);
     let (mut joins_of_left, mut joins_of_right) = (vec![Vec::new(); n], vec![Vec::new(); n]);
@@ -300,62 +323,60 @@ fn pair_table(split: &[(u32, u32)], join: &HashMap<(u32, u32), u32>, tokens: &mu
         joins_of_left[a as usize].push((b as usize, product as usize));
         joins_of_right[b as usize].push((a as usize, product as usize));
     }
-    for t in 0..n {
+    let mut line = vec![0u64; words];
+    for t in 4..n {
         let (left, right) = (split[t].0 as usize, split[t].1 as usize);
-        let letter = left == t;
         // R(t, b) for b < t.
-        let mut row = if letter { vec![u64::MAX; words] } else { rest[right * words..][..words].to_vec() };
-        if !letter {
-            for &(b, product) in &joins_of_left[right] {
-                if product < t {
-                    row[b / 64] &= !bit(b);
-                }
+        line.copy_from_slice(&rows[right * words..][..words]);
+        for &(b, product) in &joins_of_left[right] {
+            if product < t {
+                line[b / 64] |= bit(b);
             }
         }
-        for b in 0..t {
-            if row[b / 64] & bit(b) != 0 {
-                rest[t * words + b / 64] |= bit(b);
-                columns[b * words + t / 64] |= bit(t);
-            }
-        }
+        add_below(&line, t, &mut rows[t * words..][..words], |b| columns[b * words + t / 64] |= bit(t));
         // R(a, t) for a <= t; R(t, left(t)) is among what was just written.
-        let mut column = if letter { vec![u64::MAX; words] } else { columns[left * words..][..words].to_vec() };
-        if !letter {
-            for &(a, product) in &joins_of_right[left] {
-                if product <= t {
-                    column[a / 64] &= !bit(a);
-                }
+        line.copy_from_slice(&columns[left * words..][..words]);
+        for &(a, product) in &joins_of_right[left] {
+            if product <= t {
+                line[a / 64] |= bit(a);
             }
         }
-        for a in 0..=t {
-            if column[a / 64] & bit(a) != 0 {
-                columns[t * words + a / 64] |= bit(a);
-                rest[a * words + t / 64] |= bit(t);
-            }
-        }
+        add_below(&line, t + 1, &mut columns[t * words..][..words], |a| rows[a * words + t / 64] |= bit(t));
     }
     for &(a, b) in join.keys() {
-        rest[a as usize * words + b as usize / 64] &= !bit(b as usize);
-        columns[b as usize * words + a as usize / 64] &= !bit(a as usize);
+        rows[a as usize * words + b as usize / 64] |= bit(b as usize);
+        columns[b as usize * words + a as usize / 64] |= bit(a as usize);
     }
 
-    let (row_of, rows) = distinct(&rest, words);
-    let (column_of, columns) = distinct(&columns, words);
+    let (row_of, first_rows) = distinct(&rows, words);
+    let (column_of, first_columns) = distinct(&columns, words);
     for (token, (&row, &column)) in tokens.iter_mut().zip(row_of.iter().zip(&column_of)) {
         (token.row, token.column) = (row, column);
     }
-    let narrow = columns.len().div_ceil(64);
-    let mut bits = vec![0u64; rows.len() * narrow];
-    for (&a, row) in rows.iter().zip(bits.chunks_mut(narrow)) {
-        for (column, &b) in columns.iter().enumerate() {
-            if rest[a * words + b / 64] & bit(b) != 0 {
+    let narrow = first_columns.len().div_ceil(64);
+    let mut bits = vec![0u64; first_rows.len() * narrow];
+    for (&a, row) in first_rows.iter().zip(bits.chunks_mut(narrow)) {
+        for (column, &b) in first_columns.iter().enumerate() {
+            if rows[a * words + b / 64] & bit(b) == 0 {
                 row[column / 64] |= bit(column);
             }
         }
     }
-    tokens[n].row = rows.len() as u32;
+    tokens[n].row = first_rows.len() as u32;
     bits.resize(bits.len() + narrow, u64::MAX);
     Pairs::Table { words: narrow, bits }
+}
+
+/// Adds the bits of `line` below `end` to a row, and tells each.
+fn add_below(line: &[u64], end: usize, row: &mut [u64], mut tell: impl FnMut(usize)) {
+    for (at, (&from, to)) in line.iter().zip(row).enumerate().take(end.div_ceil(64)) {
+        let mut bits = if end - at * 64 < 64 { from & ((1 << (end % 64)) - 1) } else { from };
+        *to |= bits;
+        while bits != 0 {
+            tell(at * 64 + bits.trailing_zeros() as usize);
+            bits &= bits - 1;
+        }
+    }
 }
 
 /// Which rows of a table are equal: for each row the number of its kind, and for each kind its first row.
@@ -376,7 +397,7 @@ fn distinct(table: &[u64], words: usize) -> (Vec<u32>, Vec<usize>) {
 pub(crate) fn fitting(merges: Vec<(String, String)>) -> impl Iterator<Item = (String, String)> {
     let mut rank: HashMap<String, u32> = LETTERS.map(str::to_owned).into_iter().zip(0..).collect();
     let mut split: Vec<(u32, u32)> = (0..4).map(|t| (t, t)).collect();
-    let mut join = HashMap::new();
+    let mut join = Joins::default();
     merges.into_iter().filter(move |(left, right)| {
         let (Some(&a), Some(&b)) = (rank.get(left), rank.get(right)) else { return false };
         let token = split.len() as u32;
@@ -392,19 +413,13 @@ pub(crate) fn fitting(merges: Vec<(String, String)>) -> impl Iterator<Item = (St
 }
 
 /// Whether encoding the concatenation of two tokens gives them again.
-fn compatible_by_walk(a: u32, b: u32, join: &HashMap<(u32, u32), u32>, split: &[(u32, u32)]) -> bool {
+fn compatible_by_walk(a: u32, b: u32, join: &Joins, split: &[(u32, u32)]) -> bool {
     nothing_joins_below(a, b, u32::MAX, join, split)
 }
 
 /// Whether no merge below `limit` crosses the border of two tokens: the merges are undone one by one, the latest first. With
 /// the product of the two as limit, this says whether the product encodes to itself.
-fn nothing_joins_below(
-    mut a: u32,
-    mut b: u32,
-    mut limit: u32,
-    join: &HashMap<(u32, u32), u32>,
-    split: &[(u32, u32)],
-) -> bool {
+fn nothing_joins_below(mut a: u32, mut b: u32, mut limit: u32, join: &Joins, split: &[(u32, u32)]) -> bool {
     loop {
         if join.get(&(a, b)).is_some_and(|&product| product < limit) {
             return false;
@@ -423,7 +438,7 @@ fn nothing_joins_below(
 
 /// The definition: the merge of lowest rank goes first, of equal ones the left one.
 #[cfg(test)]
-fn by_rank(text: &[u8], join: &HashMap<(u32, u32), u32>) -> Vec<u32> {
+fn by_rank(text: &[u8], join: &Joins) -> Vec<u32> {
     let mut tokens: Vec<u32> =
         text.iter().map(|&l| b"ACGT".iter().position(|&x| x == l).map_or(0, |i| i as u32)).collect();
     loop {
@@ -483,9 +498,9 @@ mod tests {
         DnaBpe::new(merges, |text| texts.iter().position(|t| t == text).map(|i| i as u32))
     }
 
-    fn joins(merges: &[(String, String)]) -> HashMap<(u32, u32), u32> {
+    fn joins(merges: &[(String, String)]) -> Joins {
         let mut rank: HashMap<String, u32> = ["A", "C", "G", "T"].map(str::to_owned).into_iter().zip(0..).collect();
-        let mut join = HashMap::new();
+        let mut join = Joins::default();
         for ((a, b), token) in merges.iter().zip(4..) {
             join.insert((rank[a], rank[b]), token);
             rank.insert(format!("{a}{b}"), token);

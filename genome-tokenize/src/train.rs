@@ -33,9 +33,9 @@ pub struct BpeTraining {
     pub vocab_size: usize,
     /// How often two tokens must be neighbours to be joined. Default 2.
     pub min_frequency: u64,
-    /// Letters of a piece. Default 256.
+    /// Letters of a piece. Default 1,000.
     pub piece_bp: usize,
-    /// Letters that are kept for training. A letter takes some 50 bytes while the pairs are counted. Default 50 million.
+    /// Letters that are kept for training. A letter takes some 70 bytes while the pairs are counted. Default 20 million.
     pub max_bp: usize,
     /// Letters of the longest token; `None` without a limit, the default.
     pub max_token_bp: Option<usize>,
@@ -45,7 +45,7 @@ pub struct BpeTraining {
 
 impl Default for BpeTraining {
     fn default() -> Self {
-        Self { vocab_size: 4096, min_frequency: 2, piece_bp: 256, max_bp: 50_000_000, max_token_bp: None, seed: 0 }
+        Self { vocab_size: 4096, min_frequency: 2, piece_bp: 1000, max_bp: 20_000_000, max_token_bp: None, seed: 0 }
     }
 }
 
@@ -359,7 +359,7 @@ mod tests {
         let default = BpeTraining::default;
         check(BpeTraining { vocab_size: 8, ..default() }, "vocab_size is 8: expected at least 9");
         check(BpeTraining { piece_bp: 1, ..default() }, "piece_bp is 1: expected at least 2");
-        check(BpeTraining { max_bp: 10, ..default() }, "max_bp is 10: expected at least 256");
+        check(BpeTraining { max_bp: 10, ..default() }, "max_bp is 10: expected at least 1000");
         check(BpeTraining { max_token_bp: Some(1), ..default() }, "max_token_bp is 1: expected at least 2");
         let error = BpeTrainer::new(default()).unwrap().add(b"ACGT-").unwrap_err();
         assert_eq!(error.position(), Some(4));

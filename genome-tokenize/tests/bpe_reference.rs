@@ -235,7 +235,7 @@ fn vocabularies() -> &'static [Pair] {
             Pair { name, reference: ours.clone().with_reference_engine(), ours }
         };
         let small = BpeTraining { vocab_size: 300, ..BpeTraining::default() };
-        let large = BpeTraining { vocab_size: 2000, piece_bp: 1000, ..BpeTraining::default() };
+        let large = BpeTraining { vocab_size: 2000, piece_bp: 200, ..BpeTraining::default() };
         let mut pairs = vec![
             pair("300 tokens", train_bpe(small, [genome(30_000, 1)]).unwrap().tokenizer().clone()),
             pair("2000 tokens", train_bpe(large, [genome(150_000, 2)]).unwrap().tokenizer().clone()),
