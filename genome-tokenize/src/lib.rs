@@ -28,23 +28,44 @@
 //! | [`Tokenizer`], [`Encoding`], [`Truncated`] | the interface |
 //! | [`LetterTokenizer`] | one token a letter: our own base model |
 //! | [`KmerTokenizer`] | overlapping k-mers: DNABERT |
-//! | [`BpeTokenizer`] | byte pair encoding from a `tokenizer.json`: DNABERT-2 |
+//! | [`BpeTokenizer`] | byte pair encoding of DNA from a `tokenizer.json`: DNABERT-2 |
+//! | [`ByteLevelTokenizer`] | byte-level BPE: GPT-2, OPT, Llama-3 |
+//! | [`SentencePieceTokenizer`] | BPE with byte fallback: LLaMA-2 |
+//! | [`Llama2cTokenizer`] | the `tokenizer.bin` of llama2.c |
+//! | [`bpe_family`] | any of these four from a file or folder |
+//! | [`BpeTrainer`], [`train_bpe`] | makes a BPE vocabulary from genomes |
+//! | [`TokenStats`] | bases per token, share of unknowns |
 //! | [`TokenizerSpec`], [`load`], [`from_spec`] | which tokenizer a folder needs |
 //! | [`Case`] | upper-case first (default), or treat case as the original tool does |
 //! | [`Error`] | what went wrong, with the position in the sequence or the file |
 
 mod bpe;
+mod byte_level;
 mod case;
+mod dna_bpe;
 mod error;
+mod family;
 mod kmer;
 mod letter;
+mod llama2c;
+mod sentencepiece;
 mod spec;
+mod stats;
+mod text_bpe;
 mod tokenizer;
+mod tokenizer_json;
+mod train;
 
 pub use bpe::BpeTokenizer;
+pub use byte_level::ByteLevelTokenizer;
 pub use case::Case;
 pub use error::{Error, Result};
+pub use family::{bpe_family, bpe_family_from_bytes};
 pub use kmer::KmerTokenizer;
 pub use letter::LetterTokenizer;
+pub use llama2c::Llama2cTokenizer;
+pub use sentencepiece::SentencePieceTokenizer;
 pub use spec::{SPEC_FILE, TokenizerSpec, from_spec, load};
+pub use stats::TokenStats;
 pub use tokenizer::{Encoding, Tokenizer, Truncated};
+pub use train::{BpeTrainer, BpeTraining, TrainedBpe, train_bpe};
