@@ -25,6 +25,8 @@
 //! - names of sequences may hold any visible ASCII: BEDv1 allows letters, digits and `_` only, which would refuse
 //!   `chrUn_KI270752.1` and `HLA-A*01`;
 //! - files of 10 or 11 columns, which BEDv1 1.5 forbids as BED10 and BED11, are read as BED9 with columns of one's own;
+//! - scores may be any number (BEDv1 1.5 wants whole ones from 0 to 1000, but peaks and coverage are written too), and `*` is read as
+//!   the strand `.`; what is written keeps to BEDv1;
 //! - `browser` and `track` lines, which belong to the UCSC browser, are passed over;
 //! - "uninformative" values (BEDv1 1.5: name `.`, strand `.`, thick part of no base at the start, colour 0) become `None`;
 //! - an empty file is an empty list.

@@ -257,16 +257,17 @@ impl<R: Read> BedReader<R> {
         Ok(())
     }
 
-    /// BEDv1 1.5: a whole number from 0 to 1000. Lenient takes any number.
+    /// BEDv1 1.5: a whole number from 0 to 1000. Nobody keeps to it (peaks, coverage), so any number is read.
     fn score(&mut self, parsed: &Parsed) -> Result<Option<f64>> {
         let text = self.text(parsed, 4);
         if let Some(score @ ..=1000) = parse_u64(text) {
             return Ok(Some(score as f64));
         }
         let score = parse_f64(text).filter(|score| score.is_finite());
-        let error = self.wrong(4, "a score out of its range").expecting("a whole number from 0 to 1000");
-        let error = error.finding(quote(text));
-        self.guard.forgive("score", error)?;
+        if score.is_none() {
+            let error = self.wrong(4, "a score that is not a number").expecting("a number").finding(quote(text));
+            self.guard.forgive("score", error)?;
+        }
         Ok(score)
     }
 
@@ -274,7 +275,8 @@ impl<R: Read> BedReader<R> {
         match self.text(parsed, 5) {
             b"+" => Ok(Some(Strand::Forward)),
             b"-" => Ok(Some(Strand::Reverse)),
-            b"." => Ok(None),
+            // `*` is how some tools write `.`.
+            b"." | b"*" => Ok(None),
             other => {
                 let error = self.wrong(5, "an unknown strand").expecting("+ - or .").finding(quote(other));
                 self.guard.forgive("strand", error)?;

@@ -245,14 +245,10 @@ mod tests {
             "1: byte 0: column 4: the name of a feature: expected 1 to 255 visible ASCII letters or blanks, found \"\"",
         );
         check(
-            "c\t1\t2\tn\t1001\n",
-            "1: byte 0: column 5: a score out of its range: expected a whole number from 0 to 1000, found \"1001\"",
+            "c\t1\t2\tn\thigh\n",
+            "1: byte 0: column 5: a score that is not a number: expected a number, found \"high\"",
         );
-        check(
-            "c\t1\t2\tn\t1.5\n",
-            "1: byte 0: column 5: a score out of its range: expected a whole number from 0 to 1000, found \"1.5\"",
-        );
-        check("c\t1\t2\tn\t1\t*\n", "1: byte 0: column 6: an unknown strand: expected + - or ., found \"*\"");
+        check("c\t1\t2\tn\t1\tx\n", "1: byte 0: column 6: an unknown strand: expected + - or ., found \"x\"");
         check(
             "c 5 9 n 1 + 4 9\n",
             "1: byte 0: column 7: the thick part is not inside the feature: expected two positions from 5 to 9, found \"4\" and \"9\"",
@@ -295,15 +291,23 @@ mod tests {
 
     #[test]
     fn lenient_counts() {
-        let text = b"c 5 9 n -1.5 * 1 9 x 2 1 0\nc 1 2\n";
+        let text = b"c 5 9 n high x 1 9 x 2 1 0\nc 1 2\n";
         let mut reader = BedReader::new("x.bed", &text[..]).with_mode(Mode::Lenient);
         let records = reader.by_ref().collect::<Result<Vec<_>>>().unwrap();
-        assert_eq!(records[0], BedRecord { name: Some("n".into()), score: Some(-1.5), ..record(5, 9) });
+        assert_eq!(records[0], BedRecord { name: Some("n".into()), ..record(5, 9) });
         let rules: Vec<_> = reader.forgiven().iter().map(|(rule, n, _)| (rule, n)).collect();
         assert_eq!(
             rules,
             [("blocks", 1), ("color", 1), ("column-count", 1), ("score", 1), ("strand", 1), ("thick", 1)]
         );
+    }
+
+    #[test]
+    fn scores_of_peaks_and_starred_strands_are_read() {
+        let records: Vec<_> =
+            BedReader::new("x.bed", &b"c 5 9 n -1.5 *\nc 5 9 n 2000 +\n"[..]).map(Result::unwrap).collect();
+        assert_eq!((records[0].score, records[0].strand), (Some(-1.5), None));
+        assert_eq!((records[1].score, records[1].strand), (Some(2000.0), Some(Strand::Forward)));
     }
 
     #[test]
