@@ -73,8 +73,10 @@ pub(crate) fn run(args: &ExtractArgs) -> Result<Outcome> {
     out.finish()
 }
 
-/// The regions that were asked for, still as text: a name may hold a colon, which only the genome tells.
-fn regions(args: &ExtractArgs) -> Result<Vec<(String, Option<(Region, Vec<u8>)>)>> {
+/// A region that was asked for, still as text (a name may hold a colon, which only the genome tells), and what was found.
+type Asked = (String, Option<(Region, Vec<u8>)>);
+
+fn regions(args: &ExtractArgs) -> Result<Vec<Asked>> {
     let mut regions: Vec<_> = args.region.iter().map(|text| (text.clone(), None)).collect();
     if let Some(path) = &args.regions {
         let mut reader = BedReader::open(path)?.with_mode(args.read.mode());
