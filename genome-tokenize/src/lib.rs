@@ -33,19 +33,32 @@
 //! | [`Case`] | upper-case first (default), or treat case as the original tool does |
 //! | [`Error`] | what went wrong, with the position in the sequence or the file |
 
+mod bases;
 mod bpe;
 mod case;
+mod codes;
 mod dna_bpe;
 mod error;
 mod kmer;
 mod letter;
+mod max_len;
+mod nucleotide_transformer;
+mod one_hot;
+mod padding;
 mod spec;
 mod tokenizer;
+mod truncation;
 
+pub use bases::{BaseMap, Combine, Score, per_base};
 pub use bpe::BpeTokenizer;
-pub use case::Case;
+pub use case::{Ambiguity, Case};
 pub use error::{Error, Result};
 pub use kmer::KmerTokenizer;
 pub use letter::LetterTokenizer;
-pub use spec::{SPEC_FILE, TokenizerSpec, from_spec, load};
-pub use tokenizer::{Encoding, Tokenizer, Truncated};
+pub use max_len::MaxLen;
+pub use nucleotide_transformer::{NtVersion, NucleotideTransformerTokenizer};
+pub use one_hot::{OneHot, OneHotValue, Shares};
+pub use padding::{PadTo, Padding, pad_batch};
+pub use spec::{NAMES, Named, SPEC_FILE, TokenizerSpec, by_name, from_spec, load};
+pub use tokenizer::{Encoding, Tokenizer};
+pub use truncation::{Side, Truncated, Truncation};
