@@ -1,20 +1,4 @@
-//! How letters are prepared before they are looked up.
-//!
-//! | input | letters, k-mers, Nucleotide Transformer, BPE: [`Case::Upper`] | the same with [`Case::Original`] | one-hot |
-//! |---|---|---|---|
-//! | `A C G T` | as they are | as they are | a one |
-//! | `a c g t` | upper-cased | unknown, as in the original tools (letters: upper-cased) | as upper case; zeros with `Original` |
-//! | `U u` | read as `T` | unknown (letters: as `T`) | as `T`; `u` is zeros with `Original` |
-//! | `N` | see below | the Nucleotide Transformer's own token; else unknown | zeros or quarters |
-//! | `R Y S W K M B D H V` | as `N` | unknown | zeros, quarters, or shares |
-//! | blanks | an error | divide words | an error; zeros with `Original` |
-//! | anything else | an error with its position | unknown | an error; zeros with `Original` |
-//!
-//! What `N` becomes: letters and the Nucleotide Transformer have a token for it; with k-mers each window that holds it is
-//! `[UNK]`; with BPE it is one `[UNK]`. With [`Ambiguity::Error`] it is an error instead.
-//!
-//! "Unknown" is one `[UNK]` for each window that holds the letter (k-mers), one for a whole run of such letters
-//! (Nucleotide Transformer), or one for each letter (BPE). So soft-masked genomes lose their repeats in the original tools.
+//! How letters are prepared before they are looked up. The crate's documentation has a table of the policies.
 
 use serde::{Deserialize, Serialize};
 
@@ -67,8 +51,8 @@ const NORMAL: [u8; 256] = {
 };
 
 /// `A`, `C`, `G`, `T`, or `N` for every ambiguity code; `None` for what is no IUPAC nucleotide.
-pub(crate) fn normal_letter(byte: u8) -> Option<u8> {
-    match NORMAL[usize::from(byte)] {
+pub(crate) const fn normal_letter(byte: u8) -> Option<u8> {
+    match NORMAL[byte as usize] {
         0 => None,
         letter => Some(letter),
     }

@@ -4,7 +4,7 @@
 //! that order are there already: bit 1 of a letter is the high one, bit 2 the low one.
 
 /// Windows in a block.
-const BLOCK: usize = 2048;
+const BLOCK: usize = 512;
 /// Letters that a block needs: the last windows reach over its end.
 const LETTERS: usize = BLOCK + 8;
 /// How many letters' codes fit into a byte.
@@ -14,6 +14,11 @@ const IN_BYTE: usize = 4;
 fn is_known<const FOLD: bool>(byte: u8) -> bool {
     let letter = if FOLD { byte & 0xdf } else { byte };
     (letter == b'A') | (letter == b'C') | (letter == b'G') | (letter == b'T') | (FOLD & (letter == b'U'))
+}
+
+/// Whether all letters are known.
+pub(crate) fn all_known<const FOLD: bool>(letters: &[u8]) -> bool {
+    letters.iter().fold(true, |all, &byte| all & is_known::<FOLD>(byte))
 }
 
 /// The code of a known letter; any number below 4 for others.

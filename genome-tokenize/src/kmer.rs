@@ -191,7 +191,10 @@ impl KmerTokenizer {
     /// As [`encode`](Tokenizer::encode).
     pub fn encode_pieces(&self, seq: &[u8]) -> Result<Vec<Encoding>> {
         const ROOM: usize = POSITIONS - 2;
-        let tokens = self.windows(seq)?;
+        let whole = self.encode(seq)?;
+        let inner = 1..whole.len() - 1;
+        let tokens: Vec<Token> =
+            whole.ids[inner.clone()].iter().copied().zip(whole.offsets[inner].iter().copied()).collect();
         let mut pieces: Vec<&[Token]> = tokens.chunks(ROOM).collect();
         if tokens.is_empty() || (self.case == Case::Original && tokens.len().is_multiple_of(ROOM)) {
             pieces.push(&[]);
@@ -241,23 +244,6 @@ impl KmerTokenizer {
         Ok(Text::Letters)
     }
 
-    /// All tokens of a sequence.
-    fn windows(&self, seq: &[u8]) -> Result<Vec<Token>> {
-        let mut tokens = Vec::with_capacity((seq.len() + 1).saturating_sub(self.k));
-        let text = self.each_block(seq, |numbers, unknown| {
-            let start = tokens.len();
-            let span = |i: usize| (start + i, start + i + self.k);
-            tokens.extend(numbers.iter().enumerate().map(|(i, &n)| (FIRST + u32::from(n), span(i))));
-            for ((id, _), &unknown) in tokens[start..].iter_mut().zip(unknown) {
-                *id = if unknown == 0 { *id } else { UNK };
-            }
-        })?;
-        match text {
-            Text::Letters => Ok(tokens),
-            Text::Odd => Ok(self.odd_windows(seq)),
-        }
-    }
-
     /// Windows of a text with blanks, punctuation or other signs, as upstream reads it: windows of characters joined by
     /// blanks, split into words again. Bytes that are no text count as one character each.
     fn odd_windows(&self, seq: &[u8]) -> Vec<Token> {
@@ -282,7 +268,7 @@ impl KmerTokenizer {
         tokens
     }
 
-    /// The slow twin of [`windows`](Self::windows) for ASCII, as upstream does it: joins all windows with blanks, cuts special
+    /// The slow twin of [`encode`](Tokenizer::encode) for ASCII, as upstream does it: joins all windows with blanks, cuts special
     /// tokens out, drops control characters, splits at blanks and punctuation, and looks every word up.
     #[cfg(test)]
     fn window_ids_by_text(&self, seq: &[u8]) -> Result<Vec<u32>> {
@@ -357,7 +343,23 @@ fn words_of(window: &[u8], start: usize, tokens: &mut Vec<Token>) {
 
 impl Tokenizer for KmerTokenizer {
     fn encode(&self, seq: &[u8]) -> Result<Encoding> {
-        Ok(Encoding::framed(self.windows(seq)?.into_iter(), CLS, SEP, seq.len()))
+        let windows = (seq.len() + 1).saturating_sub(self.k);
+        let mut encoding = Encoding::with_room(windows + 2);
+        encoding.push(&[CLS], [(0, 0)], true);
+        let text = self.each_block(seq, |numbers, unknown| {
+            let from = encoding.ids.len();
+            encoding.ids.extend(numbers.iter().map(|&number| FIRST + u32::from(number)));
+            for (id, &unknown) in encoding.ids[from..].iter_mut().zip(unknown) {
+                *id = if unknown == 0 { *id } else { UNK };
+            }
+        })?;
+        match text {
+            Text::Letters => encoding.offsets.extend((0..windows).map(|i| (i, i + self.k))),
+            Text::Odd => return Ok(Encoding::framed(self.odd_windows(seq).into_iter(), CLS, SEP, seq.len())),
+        }
+        encoding.push(&[], [], false);
+        encoding.push(&[SEP], [(seq.len(), seq.len())], true);
+        Ok(encoding)
     }
 
     /// `[CLS] first [SEP] second [SEP]`, types 0 and 1.
@@ -539,8 +541,7 @@ mod tests {
         fn rolling_equals_looking_up(k in 1usize..=5, seq in "[ACGTacgtuNRn\n\x00\x0b\x0c\x7f .-]{0,60}|[ACGT]{0,9}\\[(MASK|UNK|SEP|MASK)\\][ACG]{0,9}", original: bool) {
             let case = if original { Case::Original } else { Case::Upper };
             let t = KmerTokenizer::with_case(k, case).unwrap();
-            let ids = |tokens: Vec<Token>| tokens.into_iter().map(|(id, _)| id).collect();
-            let fast: Option<Vec<u32>> = t.windows(seq.as_bytes()).ok().map(ids);
+            let fast = t.encode(seq.as_bytes()).ok().map(|e| e.ids[1..e.len() - 1].to_vec());
             prop_assert_eq!(fast, t.window_ids_by_text(seq.as_bytes()).ok());
         }
 

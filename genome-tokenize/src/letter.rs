@@ -50,12 +50,12 @@ impl LetterTokenizer {
 
 impl Tokenizer for LetterTokenizer {
     fn encode(&self, seq: &[u8]) -> Result<Encoding> {
-        let ids: Vec<u32> = seq.iter().map(|&byte| u32::from(IDS[usize::from(byte)])).collect();
-        if ids.contains(&NONE) || self.ambiguity == Ambiguity::Error {
+        let tokens = seq.iter().enumerate().map(|(i, &byte)| (IDS[usize::from(byte)].into(), (i, i + 1)));
+        let encoding = Encoding::framed(tokens, CLS, SEP, seq.len());
+        if encoding.ids.contains(&NONE) || self.ambiguity == Ambiguity::Error {
             check_letters(seq, 0, self.ambiguity)?;
         }
-        let tokens = ids.into_iter().enumerate().map(|(i, id)| (id, (i, i + 1)));
-        Ok(Encoding::framed(tokens, CLS, SEP, seq.len()))
+        Ok(encoding)
     }
 
     /// `[CLS] first [SEP] second [SEP]`, types 0 and 1.
@@ -116,16 +116,22 @@ impl Tokenizer for LetterTokenizer {
 const NONE: u32 = 255;
 
 /// The id of every byte.
-static IDS: std::sync::LazyLock<[u8; 256]> = std::sync::LazyLock::new(|| {
-    std::array::from_fn(|byte| match normal_letter(byte as u8) {
-        Some(b'A') => 5,
-        Some(b'C') => 6,
-        Some(b'G') => 7,
-        Some(b'T') => 8,
-        Some(_) => 9,
-        None => NONE as u8,
-    })
-});
+const IDS: [u8; 256] = {
+    let mut table = [NONE as u8; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        table[byte] = match normal_letter(byte as u8) {
+            Some(b'A') => 5,
+            Some(b'C') => 6,
+            Some(b'G') => 7,
+            Some(b'T') => 8,
+            Some(_) => 9,
+            None => NONE as u8,
+        };
+        byte += 1;
+    }
+    table
+};
 
 #[cfg(test)]
 mod tests {

@@ -3,12 +3,13 @@
 use half::f16;
 
 use crate::case::{Ambiguity, Case, check_letters};
+use crate::codes::all_known;
 use crate::error::{Error, Result};
 
 /// How many numbers a letter becomes.
 const WIDTH: usize = 4;
-/// Letters between two checks: few enough that they are still in the cache.
-const BLOCK: usize = 4096;
+/// Letters that are checked before they are written.
+const BLOCK: usize = 64;
 
 /// What an ambiguity code becomes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -50,7 +51,7 @@ pub struct OneHot {
     pub case: Case,
 }
 
-/// A number of a one-hot row: `f32`, [`f16`] or `u8`.
+/// A number of a one-hot row: `f32`, [`f16`](struct@f16) or `u8`.
 pub trait OneHotValue: Copy + Default + Send + Sync + sealed::Sealed {
     /// One part of `parts`; `None` if the type cannot hold it.
     fn one_of(parts: u8) -> Option<Self>;
@@ -98,17 +99,20 @@ impl OneHot {
             });
         }
         let rows = self.rows::<T>()?;
-        let accepted: [bool; 256] = std::array::from_fn(|byte| self.check(&[byte as u8], 0).is_ok());
         let out = out.as_chunks_mut::<WIDTH>().0;
-        for (i, (letters, out)) in seq.chunks(BLOCK).zip(out.chunks_mut(BLOCK)).enumerate() {
-            let mut all = true;
-            for (&byte, row) in letters.iter().zip(out) {
-                *row = rows[usize::from(byte)];
-                all &= accepted[usize::from(byte)];
-            }
-            if !all {
+        let (blocks, rest) = seq.as_chunks::<BLOCK>();
+        let (out_blocks, out_rest) = out.as_chunks_mut::<BLOCK>();
+        for ((i, letters), out) in blocks.iter().enumerate().zip(out_blocks) {
+            if !all_known::<true>(letters) {
                 self.check(letters, i * BLOCK)?;
             }
+            for (row, &byte) in out.iter_mut().zip(letters) {
+                *row = rows[usize::from(byte)];
+            }
+        }
+        self.check(rest, seq.len() - rest.len())?;
+        for (row, &byte) in out_rest.iter_mut().zip(rest) {
+            *row = rows[usize::from(byte)];
         }
         Ok(())
     }
@@ -137,23 +141,27 @@ impl OneHot {
     /// The row of every byte.
     fn rows<T: OneHotValue>(&self) -> Result<[[T; WIDTH]; 256]> {
         let mut rows = [[T::default(); WIDTH]; 256];
-        for (byte, row) in (0..=255u8).zip(&mut rows) {
-            let letter = if self.case == Case::Upper { byte.to_ascii_uppercase() } else { byte };
+        for &letter in b"ACGTURYSWKMBDHVN" {
             let bases = bases(letter);
             let shares = match letter {
-                _ if bases.len() < 2 => Shares::OfBases,
+                _ if bases.len() == 1 => Shares::OfBases,
                 b'N' => self.n,
                 _ => self.codes,
             };
             let bases = match shares {
-                Shares::Zeros => b"",
-                Shares::Quarters => b"ACGT".as_slice(),
+                Shares::Zeros => continue,
+                Shares::Quarters => b"ACGT",
                 Shares::OfBases => bases,
             };
+            let mut row = [T::default(); WIDTH];
             for (value, base) in row.iter_mut().zip(b"ACGT") {
                 if bases.contains(base) {
                     *value = T::one_of(bases.len() as u8).ok_or(Error::NoShares)?;
                 }
+            }
+            rows[usize::from(letter)] = row;
+            if self.case == Case::Upper {
+                rows[usize::from(letter.to_ascii_lowercase())] = row;
             }
         }
         Ok(rows)

@@ -136,6 +136,17 @@ impl Encoding {
         self.ids.is_empty()
     }
 
+    /// An empty one with room for `tokens` tokens.
+    pub(crate) fn with_room(tokens: usize) -> Self {
+        Self {
+            ids: Vec::with_capacity(tokens),
+            offsets: Vec::with_capacity(tokens),
+            special: Vec::with_capacity(tokens),
+            attention: Vec::with_capacity(tokens),
+            type_ids: Vec::with_capacity(tokens),
+        }
+    }
+
     /// `[CLS]`, the tokens, `[SEP]`.
     pub(crate) fn framed(
         tokens: impl ExactSizeIterator<Item = (u32, (usize, usize))>,
@@ -143,10 +154,13 @@ impl Encoding {
         sep: u32,
         length: usize,
     ) -> Self {
-        let (ids, offsets): (Vec<_>, Vec<_>) = tokens.unzip();
-        let mut encoding = Self::default();
+        let mut encoding = Self::with_room(tokens.len() + 2);
         encoding.push(&[cls], [(0, 0)], true);
-        encoding.push(&ids, offsets, false);
+        for (id, span) in tokens {
+            encoding.ids.push(id);
+            encoding.offsets.push(span);
+        }
+        encoding.push(&[], [], false);
         encoding.push(&[sep], [(length, length)], true);
         encoding
     }
