@@ -4,23 +4,28 @@
 //! [`Case::Upper`] lower-case letters are read as upper-case and `U` as `T` (upstream makes each an `[UNK]`), every
 //! ambiguity code is one `[UNK]`, and bytes that are no nucleotides are errors. [`Case::Original`] gives upstream's ids.
 
-use std::collections::HashMap;
 use std::path::Path;
 
 use serde_json::Value;
 
-use crate::case::{Case, normalise};
-use crate::dna_bpe::{DnaBpe, Scratch, is_base};
+use crate::case::{Case, normal_letter, normalise};
+use crate::dna_bpe::{DnaBpe, is_base};
 use crate::error::{Error, Result};
 use crate::tokenizer::{Encoding, Tokenizer};
+use crate::tokenizer_json::{Frame, TokenizerJson, Vocab, read_file};
 
 /// A tokenizer read from a `tokenizer.json`.
 ///
-/// ```no_run
-/// use genome_tokenize::{BpeTokenizer, Tokenizer};
+/// ```
+/// use genome_tokenize::{BpeTokenizer, BpeTraining, Tokenizer, train_bpe};
 ///
-/// let tokenizer = BpeTokenizer::from_file("DNABERT-2-117M/tokenizer.json")?;
-/// assert_eq!(tokenizer.encode(b"acgta")?.ids, [1, 5, 194, 2]); // [CLS] A CGTA [SEP]
+/// // A toy vocabulary in DNABERT-2's layout; the real one: BpeTokenizer::from_file("DNABERT-2-117M/tokenizer.json")?.
+/// let toy = train_bpe(BpeTraining { vocab_size: 12, ..BpeTraining::default() }, ["TATATACGTA", "CCGTANCGTA"])?;
+/// let tokenizer = BpeTokenizer::from_bytes("tokenizer.json", toy.json().as_bytes())?;
+/// let encoding = tokenizer.encode(b"acgtaNTA")?;
+/// assert_eq!(encoding.ids, [1, 5, 11, 0, 9, 2]); // [CLS] A CGTA [UNK] TA [SEP]
+/// assert_eq!(encoding.offsets, [(0, 0), (0, 1), (1, 5), (5, 6), (6, 8), (8, 8)]);
+/// assert_eq!(tokenizer.decode(&encoding.ids)?, b"ACGTANTA");
 /// # Ok::<(), genome_tokenize::Error>(())
 /// ```
 #[derive(Clone)]
@@ -30,20 +35,9 @@ pub struct BpeTokenizer {
     /// Our engine, where the vocabulary has the properties that it needs.
     fast: Option<FastDna>,
     case: Case,
-    /// Token texts by id.
-    tokens: Vec<String>,
-    ids: HashMap<String, u32>,
+    vocab: Vocab,
     special: Special,
     frame: Frame,
-}
-
-/// The special tokens that the file's post-processor puts around a sequence.
-///
-/// We add them ourselves: the crate panics when a template names a token that its own list lacks.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-struct Frame {
-    before: Vec<u32>,
-    after: Vec<u32>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -62,12 +56,8 @@ impl BpeTokenizer {
     ///
     /// The file is not there or is no `tokenizer.json` with `[PAD]` and `[UNK]`.
     pub fn from_file(path: impl AsRef<Path>) -> Result<Self> {
-        let path = path.as_ref();
-        let name = path.display().to_string();
-        match std::fs::read(path) {
-            Ok(bytes) => Self::from_bytes(&name, &bytes),
-            Err(source) => Err(Error::Io { path: name, source }),
-        }
+        let (name, bytes) = read_file(path.as_ref())?;
+        Self::from_bytes(&name, &bytes)
     }
 
     /// Reads the bytes of a `tokenizer.json`; `path` stands in errors.
@@ -76,35 +66,20 @@ impl BpeTokenizer {
     ///
     /// As [`from_file`](Self::from_file).
     pub fn from_bytes(path: &str, bytes: &[u8]) -> Result<Self> {
-        let broken = |problem: &str| Error::broken(path, None, problem);
-        let unusable = |e: &dyn std::fmt::Display| broken(&format!("this is no tokenizer.json that can be used: {e}"));
-        let mut json: Value = serde_json::from_slice(bytes).map_err(|e| unusable(&e))?;
-        let frame = frame(&json["post_processor"]).map_err(|e| broken(&e))?;
-        // The crate panics in some of these parts when they are broken; a length limit or padding would change the
-        // answer behind the caller's back. None of them is needed.
-        for part in ["post_processor", "decoder", "truncation", "padding"] {
-            if let Some(part) = json.get_mut(part) {
-                *part = Value::Null;
-            }
-        }
-        let inner = tokenizers::Tokenizer::from_bytes(json.to_string()).map_err(|e| unusable(&e))?;
+        let json = TokenizerJson::parse(path, bytes)?;
+        let (inner, vocab) = json.build()?;
         let fast = FastDna::new(&json);
-
-        let ids = inner.get_vocab(true);
-        let tokens = tokens_by_id(&ids).ok_or_else(|| broken("the ids of the vocabulary have gaps or repeats"))?;
-        let id = |token: &str| ids.get(token).copied();
-        let needed = |token: &str| id(token).ok_or_else(|| broken(&format!("the vocabulary has no {token}")));
+        let needed = |token: &str| {
+            vocab.id(token).ok_or_else(|| Error::broken(path, None, format!("the vocabulary has no {token}")))
+        };
         let special = Special {
             pad: needed("[PAD]")?,
             unk: needed("[UNK]")?,
-            mask: id("[MASK]"),
-            cls: id("[CLS]"),
-            sep: id("[SEP]"),
+            mask: vocab.id("[MASK]"),
+            cls: vocab.id("[CLS]"),
+            sep: vocab.id("[SEP]"),
         };
-        if let Some(id) = frame.before.iter().chain(&frame.after).find(|&&id| id as usize >= tokens.len()) {
-            return Err(broken(&format!("the post-processor adds token {id}, which the vocabulary does not have")));
-        }
-        Ok(Self { inner, fast, case: Case::default(), tokens, ids, special, frame })
+        Ok(Self { inner, fast, case: Case::default(), vocab, special, frame: json.frame })
     }
 
     /// Chooses what is done with lower-case letters; [`Case::Upper`] without this.
@@ -144,21 +119,39 @@ impl BpeTokenizer {
 #[derive(Debug, Clone)]
 struct FastDna {
     engine: DnaBpe,
-    /// Id of each single letter that is not in `ACGT`; such letters take part in no merge.
-    letters: [u32; 256],
+    /// What each byte is, as it stands ([`Case::Original`]) and with [`Case::Upper`].
+    original: [Class; 256],
+    upper: [Class; 256],
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Class {
+    Base,
+    /// A letter that takes part in no merge, by its id.
+    Other(u32),
+    Blank,
+    Refused,
 }
 
 impl FastDna {
     /// `None` where the file asks for something that this engine does not do: then the `tokenizers` crate runs it.
-    fn new(json: &Value) -> Option<Self> {
+    fn new(TokenizerJson { json, merges, .. }: &TokenizerJson) -> Option<Self> {
         let model = &json["model"];
-        let unset = |key: &str| matches!(&model[key], Value::Null | Value::Bool(false)) || model[key].as_str() == Some("");
+        let unset =
+            |key: &str| matches!(&model[key], Value::Null | Value::Bool(false)) || model[key].as_str() == Some("");
         let plain = model["type"] == "BPE"
             && json["normalizer"].is_null()
             && json["pre_tokenizer"]["type"] == "Whitespace"
-            && ["dropout", "continuing_subword_prefix", "end_of_word_suffix", "fuse_unk", "byte_fallback", "ignore_merges"]
-                .iter()
-                .all(|key| unset(key));
+            && [
+                "dropout",
+                "continuing_subword_prefix",
+                "end_of_word_suffix",
+                "fuse_unk",
+                "byte_fallback",
+                "ignore_merges",
+            ]
+            .iter()
+            .all(|key| unset(key));
         // Texts of special tokens are found before anything else is done; they must have a byte that `takes` refuses.
         let added = json["added_tokens"].as_array()?;
         let hidden = |token: &Value| token["content"].as_str().is_some_and(|t| !takes(t.as_bytes()));
@@ -167,83 +160,76 @@ impl FastDna {
         }
         let vocab = model["vocab"].as_object()?;
         let id = |text: &str| vocab.get(text)?.as_u64().and_then(|id| u32::try_from(id).ok());
-        let merges = model["merges"].as_array()?.iter().map(parts).collect::<Option<Vec<_>>>()?;
         let unk = id(model["unk_token"].as_str()?)?;
-        let letters = std::array::from_fn(|byte| {
-            let byte = byte as u8;
-            if byte.is_ascii() { id(char::from(byte).encode_utf8(&mut [0; 4])).unwrap_or(unk) } else { unk }
+        let alone = |byte: u8| Class::Other(id(char::from(byte).encode_utf8(&mut [0; 4])).unwrap_or(unk));
+        let original = std::array::from_fn(|byte| match byte as u8 {
+            byte if is_base(byte) => Class::Base,
+            byte if byte.is_ascii_alphabetic() => alone(byte),
+            byte if byte.is_ascii_whitespace() => Class::Blank,
+            _ => Class::Refused,
         });
-        Some(Self { engine: DnaBpe::new(&merges, id).ok()?, letters })
+        let upper = std::array::from_fn(|byte| match normal_letter(byte as u8) {
+            Some(letter) => original[usize::from(letter)],
+            None => Class::Refused,
+        });
+        Some(Self { engine: DnaBpe::new(merges, id).ok()?, original, upper })
     }
 
-    /// Whether the text holds ASCII letters and blanks alone. Everything else goes the long way.
-    fn takes(&self, text: &[u8]) -> bool {
-        takes(text)
-    }
-
-    fn encode(&self, text: &[u8], encoding: &mut Encoding) {
-        let mut scratch = Scratch::default();
+    /// Appends the tokens, or gives the position of the first byte that is refused.
+    fn encode(&self, text: &[u8], case: Case, encoding: &mut Encoding) -> std::result::Result<(), usize> {
+        let classes = if case == Case::Original { &self.original } else { &self.upper };
+        let class = |byte: u8| classes[usize::from(byte)];
+        let Encoding { ids, offsets, special, .. } = encoding;
+        // DNA has four to five letters in a token; what has fewer grows.
+        ids.reserve(text.len() / 4 + 8);
+        offsets.reserve(text.len() / 4 + 8);
         let mut at = 0;
         while at < text.len() {
             let rest = &text[at..];
-            let run = rest.iter().position(|&b| !is_base(b)).unwrap_or(rest.len());
-            self.engine.encode(&rest[..run], &mut scratch, |id, letters| {
-                let end = at + letters as usize;
-                encoding.ids.push(id);
-                encoding.offsets.push((at, end));
-                at = end;
-            });
-            let Some(&other) = text.get(at) else { break };
-            if !other.is_ascii_whitespace() {
-                encoding.ids.push(self.letters[usize::from(other)]);
-                encoding.offsets.push((at, at + 1));
+            let run = rest.iter().position(|&b| class(b) != Class::Base).unwrap_or(rest.len());
+            self.engine.encode(&rest[..run], at, ids, offsets);
+            at += run;
+            let Some(&byte) = text.get(at) else { break };
+            match class(byte) {
+                Class::Other(id) => {
+                    ids.push(id);
+                    offsets.push((at, at + 1));
+                }
+                Class::Refused => return Err(at),
+                Class::Base | Class::Blank => {}
             }
             at += 1;
         }
-        encoding.special.resize(encoding.ids.len(), false);
+        special.resize(ids.len(), false);
+        Ok(())
     }
 }
 
+/// Whether the text holds ASCII letters and blanks alone. Everything else goes the long way.
 fn takes(text: &[u8]) -> bool {
     text.iter().fold(true, |all, b| all & (b.is_ascii_alphabetic() | b.is_ascii_whitespace()))
 }
 
-/// A merge: `"A C"`, or `["A", "C"]` in newer files.
-fn parts(merge: &Value) -> Option<(String, String)> {
-    match merge {
-        Value::String(text) => text.split_once(' ').map(|(a, b)| (a.to_owned(), b.to_owned())),
-        Value::Array(pair) => match &pair[..] {
-            [Value::String(a), Value::String(b)] => Some((a.clone(), b.clone())),
-            _ => None,
-        },
-        _ => None,
-    }
-}
-
 impl Tokenizer for BpeTokenizer {
     fn encode(&self, seq: &[u8]) -> Result<Encoding> {
-        let letters;
-        let text = match self.case {
-            Case::Upper => {
-                letters = normalise(seq)?;
-                &letters
+        self.frame.around(seq.len(), |encoding| match (&self.fast, self.case) {
+            (Some(fast), Case::Upper) => fast
+                .encode(seq, Case::Upper, encoding)
+                .map_err(|position| Error::UnknownLetter { position, found: seq[position] }),
+            (Some(fast), Case::Original) if takes(seq) => {
+                fast.encode(seq, Case::Original, encoding).map_err(|position| Error::NotText { position })
             }
-            Case::Original => seq,
-        };
-        let Frame { before, after } = &self.frame;
-        let end = seq.len();
-        let mut encoding = Encoding::default();
-        encoding.push(before, std::iter::repeat((0, 0)), true);
-        match &self.fast {
-            Some(fast) if fast.takes(text) => fast.encode(text, &mut encoding),
-            _ => self.encode_as_upstream(text, &mut encoding)?,
-        }
-        encoding.push(after, std::iter::repeat((end, end)), true);
-        Ok(encoding)
+            (_, Case::Original) => self.encode_as_upstream(seq, encoding),
+            (None, Case::Upper) => self.encode_as_upstream(&normalise(seq)?, encoding),
+        })
+    }
+
+    fn encode_pair(&self, first: &[u8], second: &[u8]) -> Result<Encoding> {
+        self.frame.pair(self.encode(first)?, self.encode(second)?, [first.len(), second.len()])
     }
 
     fn vocab_size(&self) -> usize {
-        self.tokens.len()
+        self.vocab.len()
     }
 
     fn pad_id(&self) -> u32 {
@@ -267,11 +253,11 @@ impl Tokenizer for BpeTokenizer {
     }
 
     fn token(&self, id: u32) -> Option<&str> {
-        self.tokens.get(usize::try_from(id).ok()?).map(String::as_str)
+        self.vocab.token(id)
     }
 
     fn id(&self, token: &str) -> Option<u32> {
-        self.ids.get(token).copied()
+        self.vocab.id(token)
     }
 
     fn decode(&self, ids: &[u32]) -> Result<Vec<u8>> {
@@ -297,51 +283,6 @@ impl std::fmt::Debug for BpeTokenizer {
             .field("case", &self.case)
             .finish_non_exhaustive()
     }
-}
-
-/// Reads the post-processor of a `tokenizer.json`.
-fn frame(processor: &Value) -> std::result::Result<Frame, String> {
-    let id = |value: &Value| value.as_u64().and_then(|id| u32::try_from(id).ok());
-    match processor["type"].as_str() {
-        None => Ok(Frame::default()),
-        Some("TemplateProcessing") => {
-            let mut frame = Frame::default();
-            let mut sequences = 0;
-            for piece in processor["single"].as_array().into_iter().flatten() {
-                let Some(name) = piece["SpecialToken"]["id"].as_str() else {
-                    sequences += 1;
-                    continue;
-                };
-                let ids = processor["special_tokens"][name]["ids"].as_array();
-                let ids = ids.and_then(|ids| ids.iter().map(id).collect::<Option<Vec<u32>>>());
-                let ids = ids.ok_or_else(|| format!("the post-processor adds {name} but does not say its id"))?;
-                if sequences == 0 { &mut frame.before } else { &mut frame.after }.extend(ids);
-            }
-            if sequences != 1 {
-                return Err(format!("the post-processor takes the sequence {sequences} times: expected once"));
-            }
-            Ok(frame)
-        }
-        Some("BertProcessing") => {
-            let token = |name: &str| id(&processor[name][1]).ok_or_else(|| format!("the post-processor has no {name}"));
-            Ok(Frame { before: vec![token("cls")?], after: vec![token("sep")?] })
-        }
-        Some(other) => {
-            Err(format!("the post-processor {other} is not supported: expected TemplateProcessing or BertProcessing"))
-        }
-    }
-}
-
-/// The texts in the order of their ids, if these are `0..n`.
-fn tokens_by_id(ids: &HashMap<String, u32>) -> Option<Vec<String>> {
-    let mut tokens = vec![None; ids.len()];
-    for (token, &id) in ids {
-        let slot = tokens.get_mut(usize::try_from(id).ok()?)?;
-        if slot.replace(token.clone()).is_some() {
-            return None;
-        }
-    }
-    tokens.into_iter().collect()
 }
 
 #[cfg(test)]
@@ -413,17 +354,24 @@ pub(crate) mod tests {
     fn broken_files_are_told_in_one_line() {
         let check = |json: &str, part: &str| {
             let error = BpeTokenizer::from_bytes("t.json", json.as_bytes()).unwrap_err().to_string();
-            assert!(error.starts_with("t.json: ") && error.contains(part) && !error.contains('\n'), "{error}");
+            assert!(error.starts_with("t.json:") && error.contains(part) && !error.contains('\n'), "{error}");
         };
         check("", "no tokenizer.json that can be used");
         check("{\n\"model\": 3}", "no tokenizer.json that can be used");
+        check("{\n\"model\": ", "t.json:2: ");
         check(&JSON[..JSON.len() / 2], "no tokenizer.json that can be used");
         check(&JSON.replace("\"TA\":9", "\"TA\":90"), "gaps or repeats");
         check(&JSON.replace("[PAD]", "[pad]"), "the vocabulary has no [PAD]");
-        check(&JSON.replace("TemplateProcessing", "ByteLevel"), "t.json: ");
+        check(&JSON.replace("TemplateProcessing", "Other"), "the post-processor Other is not supported");
         check(&JSON.replace("\"ids\":[2]", "\"ids\":[99]"), "the post-processor adds token 99");
         check(&JSON.replace("{\"[CLS]\":{", "{\"[CLS ]\":{"), "adds [CLS] but does not say its id");
-        check(&JSON.replace("\"T A\"", "\"T X\""), "no tokenizer.json that can be used");
+        check(&JSON.replace("\"T A\"", "\"T X\""), "merge 1: \"X\" is not in the vocabulary");
+        check(&JSON.replace("\"T A\"", "\"CGTA CGTA\""), "merge 1: \"CGTACGTA\" is not in the vocabulary");
+        check(&JSON.replace("\"id\":4", "\"id\":5"), "the added token \"[MASK]\" has the id 5: expected 4");
+        check(
+            &JSON.replace("subword_prefix\":null", "subword_prefix\":\"##\""),
+            "continuing_subword_prefix \"##\" is not supported",
+        );
         let error = BpeTokenizer::from_file("no/such/tokenizer.json").unwrap_err();
         assert!(error.to_string().starts_with("no/such/tokenizer.json: "), "{error}");
     }
@@ -436,7 +384,12 @@ pub(crate) mod tests {
         assert!(!fast(&JSON.replace("\"dropout\":null", "\"dropout\":0.1")));
         assert!(!fast(&JSON.replace("\"CG TA\"", "\"CG TA\",\"C G\"")));
         assert!(!fast(&JSON.replace("[MASK]", "MASK")));
-        assert!(fast(&JSON.replace("\"CG TA\"", "[\"CG\",\"TA\"]").replace("\"T A\"", "[\"T\",\"A\"]").replace("\"C G\"", "[\"C\",\"G\"]")));
+        assert!(fast(
+            &JSON
+                .replace("\"CG TA\"", "[\"CG\",\"TA\"]")
+                .replace("\"T A\"", "[\"T\",\"A\"]")
+                .replace("\"C G\"", "[\"C\",\"G\"]")
+        ));
     }
 
     proptest! {

@@ -120,6 +120,16 @@ pub enum Error {
         /// The nearest of them, if one is near.
         suggestion: Option<&'static str>,
     },
+    /// A setting of the training is too small.
+    #[error("{setting} is {found}: expected at least {least}")]
+    Setting {
+        /// Its name.
+        setting: &'static str,
+        /// Its value.
+        found: usize,
+        /// The smallest value that would do.
+        least: usize,
+    },
     /// A k-mer length that is not supported.
     #[error("k-mers of length {k} are not supported: expected 1 to 8")]
     UnsupportedK {

@@ -84,9 +84,15 @@
 //! | [`LetterTokenizer`] | one token a letter: our own base model |
 //! | [`KmerTokenizer`] | overlapping k-mers: DNABERT |
 //! | [`NucleotideTransformerTokenizer`], [`NtVersion`] | 6-mers side by side: Nucleotide Transformer |
-//! | [`BpeTokenizer`] | byte pair encoding from a `tokenizer.json`: DNABERT-2 |
 //! | [`OneHot`], [`Shares`] | four numbers a letter |
 //! | [`by_name`], [`NAMES`], [`Named`] | a tokenizer by its name or path |
+//! | [`BpeTokenizer`] | byte pair encoding of DNA from a `tokenizer.json`: DNABERT-2 |
+//! | [`ByteLevelTokenizer`] | byte-level BPE: GPT-2, OPT, Llama-3 |
+//! | [`SentencePieceTokenizer`] | BPE with byte fallback: LLaMA-2 |
+//! | [`Llama2cTokenizer`] | the `tokenizer.bin` of llama2.c |
+//! | [`bpe_family`] | any of these four from a file or folder |
+//! | [`BpeTrainer`], [`train_bpe`] | makes a BPE vocabulary from genomes |
+//! | [`TokenStats`] | bases per token, share of unknowns |
 //! | [`TokenizerSpec`], [`load`], [`from_spec`] | which tokenizer a folder needs |
 //! | [`Case`], [`Ambiguity`] | lower case, `U`, `N` and other codes: a table is below |
 //! | [`Error`] | what went wrong, with the position in the sequence or the file |
@@ -106,37 +112,51 @@
 //! [`LetterTokenizer`] is its own original, and always works as with [`Case::Upper`].
 //!
 //! What `N` becomes: letters and the Nucleotide Transformer have a token for it; with k-mers each window that holds it is
-//! `[UNK]`; with BPE it is one `[UNK]`. With [`Ambiguity::Error`] it is an error instead.
+//! `[UNK]`; with BPE it is one `[UNK]`. With [`Ambiguity::Error`], which BPE does not have, it is an error instead.
 //!
 //! "Unknown" is one `[UNK]` for each window that holds the letter (k-mers), one for a whole run of such letters
 //! (Nucleotide Transformer), or one for each letter (BPE). So soft-masked genomes lose their repeats in the original tools.
 
 mod bases;
 mod bpe;
+mod byte_level;
 mod case;
 mod codes;
 mod dna_bpe;
 mod error;
+mod family;
 mod kmer;
 mod letter;
+mod llama2c;
 mod max_len;
 mod nucleotide_transformer;
 mod one_hot;
 mod padding;
+mod sentencepiece;
 mod spec;
+mod stats;
+mod text_bpe;
 mod tokenizer;
+mod tokenizer_json;
+mod train;
 mod truncation;
 
 pub use bases::{BaseMap, Combine, Score, per_base};
 pub use bpe::BpeTokenizer;
+pub use byte_level::ByteLevelTokenizer;
 pub use case::{Ambiguity, Case};
 pub use error::{Error, Result};
+pub use family::{bpe_family, bpe_family_from_bytes};
 pub use kmer::KmerTokenizer;
 pub use letter::LetterTokenizer;
+pub use llama2c::Llama2cTokenizer;
 pub use max_len::MaxLen;
 pub use nucleotide_transformer::{NtVersion, NucleotideTransformerTokenizer};
 pub use one_hot::{OneHot, OneHotValue, Shares};
 pub use padding::{PadTo, Padding, pad_batch};
+pub use sentencepiece::SentencePieceTokenizer;
 pub use spec::{NAMES, Named, SPEC_FILE, TokenizerSpec, by_name, from_spec, load};
+pub use stats::TokenStats;
 pub use tokenizer::{Encoding, Tokenizer};
+pub use train::{BpeTrainer, BpeTraining, TrainedBpe, train_bpe};
 pub use truncation::{Side, Truncated, Truncation};

@@ -6,9 +6,9 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::bpe::BpeTokenizer;
 use crate::case::Case;
 use crate::error::{Error, Result};
+use crate::family::{bpe_family, bpe_family_from_bytes};
 use crate::kmer::KmerTokenizer;
 use crate::letter::LetterTokenizer;
 use crate::nucleotide_transformer::{NtVersion, NucleotideTransformerTokenizer};
@@ -52,7 +52,7 @@ pub enum TokenizerSpec {
         #[serde(default, skip_serializing_if = "Case::is_default")]
         case: Case,
     },
-    /// [`BpeTokenizer`]: `{"kind":"bpe","file":"tokenizer.json"}`.
+    /// Any BPE of a single file, as [`bpe_family`] tells it: `{"kind":"bpe","file":"tokenizer.json"}`.
     Bpe {
         /// A file in the same folder.
         file: String,
@@ -164,7 +164,7 @@ pub fn load(dir: impl AsRef<Path>) -> Result<Box<dyn Tokenizer>> {
 /// Builds what a spec says, with the files of a folder.
 fn open(dir: &Path, spec: TokenizerSpec) -> Result<Box<dyn Tokenizer>> {
     match spec {
-        TokenizerSpec::Bpe { file, case } => Ok(Box::new(BpeTokenizer::from_file(dir.join(file))?.with_case(case))),
+        TokenizerSpec::Bpe { file, case } => bpe_family(dir.join(file), case),
         spec => from_spec(&spec, None),
     }
 }
@@ -184,7 +184,7 @@ pub enum Named {
 }
 
 /// Opens a tokenizer by one of [`NAMES`], or by the path of a folder (as [`load`]) or of a file: a `tokenizer.json`, a
-/// `genome_tokenizer.json`, or a `vocab.txt` of DNABERT or the Nucleotide Transformer. `case` overrules what the folder says.
+/// `genome_tokenizer.json`, a `vocab.txt` of DNABERT or the Nucleotide Transformer, or what [`bpe_family`] opens. `case` overrules what the folder says.
 /// Names come first: a folder called `letters` is `./letters`. `letters` knows no [`Case::Original`]: it is its own original.
 ///
 /// ```
@@ -216,8 +216,15 @@ pub fn by_name(name: &str, case: Option<Case>) -> Result<Named> {
         "nt:v2" => (path, nt(NtVersion::V2)),
         "letters" => (path, TokenizerSpec::Letter),
         "onehot" => return Ok(Named::OneHot(OneHot { case: case.unwrap_or_default(), ..OneHot::default() })),
-        _ if path.is_dir() => (path, TokenizerSpec::find(path)?),
-        _ if path.exists() => (path.parent().unwrap_or(path), of_file(path)?),
+        _ if path.is_dir() => match TokenizerSpec::find(path) {
+            Ok(spec) => (path, spec),
+            Err(Error::NotFound { looked_for, .. }) => return of_bpe_folder(path, case, looked_for),
+            Err(error) => return Err(error),
+        },
+        _ if path.exists() => match of_file(path)? {
+            Some(spec) => (path.parent().unwrap_or(path), spec),
+            None => return Ok(Named::Tokenizer(bpe_family(path, case.unwrap_or_default())?)),
+        },
         _ => return Err(unknown(name)),
     };
     let spec = match case {
@@ -227,18 +234,30 @@ pub fn by_name(name: &str, case: Option<Case>) -> Result<Named> {
     Ok(Named::Tokenizer(open(dir, spec)?))
 }
 
-/// Which tokenizer a single file is for, by its name and, where that says nothing, by its first letter.
-fn of_file(path: &Path) -> Result<TokenizerSpec> {
+/// A folder without a file that a spec could name: `vocab.json` and `merges.txt`, or a `tokenizer.bin`.
+fn of_bpe_folder(dir: &Path, case: Option<Case>, mut looked_for: Vec<&'static str>) -> Result<Named> {
+    match bpe_family(dir, case.unwrap_or_default()) {
+        Ok(tokenizer) => Ok(Named::Tokenizer(tokenizer)),
+        Err(Error::NotFound { dir, looked_for: others }) => {
+            looked_for.extend(others.into_iter().filter(|name| *name != BPE_FILE));
+            Err(Error::NotFound { dir, looked_for })
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Which tokenizer a single file is for; `None` for a BPE, of which there are many kinds.
+fn of_file(path: &Path) -> Result<Option<TokenizerSpec>> {
     let display = path.display().to_string();
     let file = path.file_name().and_then(|n| n.to_str()).unwrap_or_default();
     if file == SPEC_FILE {
-        return TokenizerSpec::find(path.parent().unwrap_or(path));
+        return TokenizerSpec::find(path.parent().unwrap_or(path)).map(Some);
     }
     let bytes = fs::read(path).map_err(|source| Error::Io { path: display.clone(), source })?;
-    if bytes.trim_ascii_start().starts_with(b"{") {
-        return Ok(TokenizerSpec::Bpe { file: file.to_owned(), case: Case::default() });
+    if [&b"[PAD]"[..], b"<unk>"].iter().any(|first| bytes.starts_with(first)) {
+        return TokenizerSpec::of_vocabulary(&display, &bytes).map(Some);
     }
-    TokenizerSpec::of_vocabulary(&display, &bytes)
+    Ok(None)
 }
 
 fn unknown(name: &str) -> Error {
@@ -261,7 +280,7 @@ pub fn from_spec(spec: &TokenizerSpec, bpe: Option<&[u8]>) -> Result<Box<dyn Tok
         TokenizerSpec::Bpe { file, case } => {
             let bytes =
                 bpe.ok_or_else(|| Error::broken(file, None, "expected the text of this file, found nothing"))?;
-            Box::new(BpeTokenizer::from_bytes(file, bytes)?.with_case(*case))
+            bpe_family_from_bytes(file, bytes, *case)?
         }
     })
 }

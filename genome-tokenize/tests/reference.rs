@@ -160,6 +160,11 @@ fn dnabert2_cases() {
     );
     assert_eq!((original.cls_id(), original.sep_id()), (Some(1), Some(2)));
 
+    let pair = original.encode_pair(b"ACGTA", b"CC").unwrap();
+    let (first, second) = (original.encode(b"ACGTA").unwrap(), original.encode(b"CC").unwrap());
+    assert_eq!(pair.ids, [&first.ids[..], &second.ids[1..]].concat());
+    assert!(pair.type_ids.iter().enumerate().all(|(i, &t)| t == u8::from(i >= first.len())));
+
     // Soft-masked sequence reads like the same sequence in upper case.
     let upper = load(&dir).unwrap();
     let text = b"ACGTAGCATCGGATCTATCTATCGACACTTGGTTATCGATCTACGAGCATCTCGTTAGC";
@@ -167,6 +172,24 @@ fn dnabert2_cases() {
     assert_eq!(upper.encode(text).unwrap(), expected);
     assert_eq!(upper.encode(&text.to_ascii_lowercase()).unwrap(), expected);
     assert_eq!(upper.decode(&expected.ids).unwrap(), text);
+}
+
+#[test]
+fn every_set_opens_by_its_path() {
+    let Some(fixtures) = fixtures("every_set_opens_by_its_path") else { return };
+    for (set, least) in [("dnabert2", 30), ("opt", 30), ("llama_tiny_sp", 10), ("llama_tiny_bl", 10)] {
+        let dir = fixtures.join(set);
+        let Named::Tokenizer(tokenizer) = by_name(dir.to_str().unwrap(), Some(Case::Original)).unwrap() else {
+            panic!("{set}: ids are expected")
+        };
+        let json = json(dir.join("cases.json"));
+        let cases = json["cases"].as_array().unwrap();
+        for case in cases {
+            let text = case["text"].as_str().unwrap();
+            assert_eq!(tokenizer.encode(text.as_bytes()).unwrap().ids, ids(&case["ids"]), "{set}: {text}");
+        }
+        assert!(cases.len() >= least, "{set}: {}", cases.len());
+    }
 }
 
 #[test]
