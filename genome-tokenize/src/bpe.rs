@@ -179,7 +179,7 @@ impl FastDna {
     fn encode(&self, text: &[u8], case: Case, encoding: &mut Encoding) -> std::result::Result<(), usize> {
         let classes = if case == Case::Original { &self.original } else { &self.upper };
         let class = |byte: u8| classes[usize::from(byte)];
-        let Encoding { ids, offsets, special } = encoding;
+        let Encoding { ids, offsets, special, .. } = encoding;
         // DNA has four to five letters in a token; what has fewer grows.
         ids.reserve(text.len() / 4 + 8);
         offsets.reserve(text.len() / 4 + 8);
@@ -222,6 +222,10 @@ impl Tokenizer for BpeTokenizer {
             (_, Case::Original) => self.encode_as_upstream(seq, encoding),
             (None, Case::Upper) => self.encode_as_upstream(&normalise(seq)?, encoding),
         })
+    }
+
+    fn encode_pair(&self, first: &[u8], second: &[u8]) -> Result<Encoding> {
+        self.frame.pair(self.encode(first)?, self.encode(second)?, [first.len(), second.len()])
     }
 
     fn vocab_size(&self) -> usize {

@@ -117,7 +117,9 @@ impl ByteLevelTokenizer {
         let frame = Frame {
             before: if roles.add_bos { bos.into_iter().collect() } else { Vec::new() },
             after: if roles.add_eos { eos.into_iter().collect() } else { Vec::new() },
-        };
+            pair: None,
+        }
+        .twice();
         let mut special: Vec<(u32, &String)> = [&roles.bos, &roles.eos, &roles.unk, &roles.pad, &roles.mask]
             .into_iter()
             .flatten()
@@ -178,6 +180,10 @@ impl ByteLevelTokenizer {
 impl Tokenizer for ByteLevelTokenizer {
     fn encode(&self, seq: &[u8]) -> Result<Encoding> {
         self.bpe.encode(seq, |place| place.token.chars().count())
+    }
+
+    fn encode_pair(&self, first: &[u8], second: &[u8]) -> Result<Encoding> {
+        self.bpe.frame.pair(self.encode(first)?, self.encode(second)?, [first.len(), second.len()])
     }
 
     fn vocab_size(&self) -> usize {

@@ -23,6 +23,14 @@ pub enum Error {
         /// Index in the sequence of the first byte that is no text.
         position: usize,
     },
+    /// [`Ambiguity::Error`](crate::Ambiguity::Error) was asked for, and a letter is no single base.
+    #[error("letter {}: expected A, C, G, T or U, found {}", .position + 1, show(*.found))]
+    Ambiguous {
+        /// Index in the sequence, from 0.
+        position: usize,
+        /// The letter there.
+        found: u8,
+    },
     /// An id to decode is not in the vocabulary.
     #[error("token {}: expected an id below {vocab_size}, found {id}", .position + 1)]
     UnknownId {
@@ -41,13 +49,76 @@ pub enum Error {
         /// The k-mer there.
         token: String,
     },
-    /// There is no room for the special tokens.
+    /// There is no room for the tokens that may not be cut: special ones, and those of a protected prompt.
     #[error("a limit of {max_tokens} tokens leaves no room: expected at least {least}")]
     LimitTooSmall {
         /// The limit that was asked for.
         max_tokens: usize,
-        /// How many special tokens there are.
+        /// How many tokens must stay.
         least: usize,
+    },
+    /// A sequence has more tokens than the model has positions.
+    #[error("letter {}: the model reads {max_tokens} tokens, but the sequence has {tokens}", .position + 1)]
+    TooLong {
+        /// Index in the sequence of the first letter that does not fit.
+        position: usize,
+        /// How many tokens the sequence has, special ones included.
+        tokens: usize,
+        /// How many the model can read.
+        max_tokens: usize,
+    },
+    /// A row of a batch is longer than the fixed length that all should have.
+    #[error("row {}: expected at most {length} tokens, found {tokens}", .row + 1)]
+    RowTooLong {
+        /// Index in the batch, from 0.
+        row: usize,
+        /// Tokens of that row.
+        tokens: usize,
+        /// The length that was asked for.
+        length: usize,
+    },
+    /// One sequence of a batch could not be encoded.
+    #[error("sequence {}: {source}", .index + 1)]
+    InBatch {
+        /// Index in the batch, from 0.
+        index: usize,
+        /// What is wrong with it.
+        source: Box<Error>,
+    },
+    /// The tokenizer has no template for two sequences.
+    #[error("two sequences cannot be encoded together: {why}")]
+    NoPairs {
+        /// The reason.
+        why: &'static str,
+    },
+    /// Ids do not fit the type that was asked for.
+    #[error("{vocab_size} ids do not fit into 16 bits")]
+    WideIds {
+        /// How many ids there are.
+        vocab_size: usize,
+    },
+    /// A list has not the length that the other lists call for.
+    #[error("expected {expected} {what}, found {found}")]
+    WrongLength {
+        /// What is counted.
+        what: &'static str,
+        /// How many there should be.
+        expected: usize,
+        /// How many there are.
+        found: usize,
+    },
+    /// One-hot rows of whole numbers cannot hold shares of a base.
+    #[error("u8 holds no shares of a base: expected f32 or f16, or a policy of zeros")]
+    NoShares,
+    /// A name is no tokenizer that we know, and no file or folder.
+    #[error("{name}: no such tokenizer: expected {expected}, or a folder or file that is there{}", .suggestion.map_or(String::new(), |s| format!("; did you mean {s}?")))]
+    UnknownName {
+        /// The name that was asked for.
+        name: String,
+        /// The names that are known.
+        expected: String,
+        /// The nearest of them, if one is near.
+        suggestion: Option<&'static str>,
     },
     /// A setting of the training is too small.
     #[error("{setting} is {found}: expected at least {least}")]
@@ -98,9 +169,12 @@ impl Error {
     pub fn position(&self) -> Option<usize> {
         match self {
             Self::UnknownLetter { position, .. }
+            | Self::Ambiguous { position, .. }
+            | Self::TooLong { position, .. }
             | Self::NotText { position }
             | Self::UnknownId { position, .. }
             | Self::NoOverlap { position, .. } => Some(*position),
+            Self::InBatch { source, .. } => source.position(),
             _ => None,
         }
     }

@@ -6,7 +6,7 @@
 //! |---|---|---|---|---|---|---|---|---|---|---|
 //! | token | `[PAD]` | `[UNK]` | `[CLS]` | `[SEP]` | `[MASK]` | A | C | G | T | N |
 
-use crate::case::normal_letter;
+use crate::case::{Ambiguity, check_letters, normal_letter};
 use crate::error::{Error, Result};
 use crate::tokenizer::{Encoding, Tokenizer};
 
@@ -32,7 +32,7 @@ const MASK: u32 = 4;
 /// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct LetterTokenizer {
-    _private: (),
+    ambiguity: Ambiguity,
 }
 
 impl LetterTokenizer {
@@ -40,17 +40,27 @@ impl LetterTokenizer {
     pub fn new() -> Self {
         Self::default()
     }
+
+    /// Chooses what is done with `N` and other ambiguity codes; [`Ambiguity::Unknown`], a token of its own, without this.
+    pub fn with_ambiguity(mut self, ambiguity: Ambiguity) -> Self {
+        self.ambiguity = ambiguity;
+        self
+    }
 }
 
 impl Tokenizer for LetterTokenizer {
     fn encode(&self, seq: &[u8]) -> Result<Encoding> {
-        let ids: Vec<u32> = seq
-            .iter()
-            .enumerate()
-            .map(|(position, &found)| letter_id(found).ok_or(Error::UnknownLetter { position, found }))
-            .collect::<Result<_>>()?;
-        let tokens = ids.into_iter().enumerate().map(|(i, id)| (id, (i, i + 1)));
-        Ok(Encoding::framed(tokens, CLS, SEP, seq.len()))
+        let tokens = seq.iter().enumerate().map(|(i, &byte)| (IDS[usize::from(byte)].into(), (i, i + 1)));
+        let encoding = Encoding::framed(tokens, CLS, SEP, seq.len());
+        if encoding.ids.contains(&NONE) || self.ambiguity == Ambiguity::Error {
+            check_letters(seq, 0, self.ambiguity)?;
+        }
+        Ok(encoding)
+    }
+
+    /// `[CLS] first [SEP] second [SEP]`, types 0 and 1.
+    fn encode_pair(&self, first: &[u8], second: &[u8]) -> Result<Encoding> {
+        Ok(self.encode(first)?.bert_pair(self.encode(second)?, first.len()))
     }
 
     fn vocab_size(&self) -> usize {
@@ -102,15 +112,26 @@ impl Tokenizer for LetterTokenizer {
     }
 }
 
-fn letter_id(byte: u8) -> Option<u32> {
-    Some(match normal_letter(byte)? {
-        b'A' => 5,
-        b'C' => 6,
-        b'G' => 7,
-        b'T' => 8,
-        _ => 9,
-    })
-}
+/// Marks bytes that are no nucleotides in [`IDS`].
+const NONE: u32 = 255;
+
+/// The id of every byte.
+const IDS: [u8; 256] = {
+    let mut table = [NONE as u8; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        table[byte] = match normal_letter(byte as u8) {
+            Some(b'A') => 5,
+            Some(b'C') => 6,
+            Some(b'G') => 7,
+            Some(b'T') => 8,
+            Some(_) => 9,
+            None => NONE as u8,
+        };
+        byte += 1;
+    }
+    table
+};
 
 #[cfg(test)]
 mod tests {
@@ -127,6 +148,23 @@ mod tests {
         assert_eq!((t.token(10), t.id("X"), t.id("a")), (None, None, None));
         assert_eq!(t.encode(b"").unwrap().ids, [2, 3]);
         assert_eq!(t.encode(b"ACGTN").unwrap().ids, [2, 5, 6, 7, 8, 9, 3]);
+    }
+
+    #[test]
+    fn pairs_have_types_and_run_on() {
+        let pair = LetterTokenizer::new().encode_pair(b"AC", b"g").unwrap();
+        assert_eq!(pair.ids, [2, 5, 6, 3, 7, 3]);
+        assert_eq!(pair.type_ids, [0, 0, 0, 0, 1, 1]);
+        assert_eq!(pair.offsets, [(0, 0), (0, 1), (1, 2), (2, 2), (2, 3), (3, 3)]);
+        assert_eq!(pair.special, [true, false, false, true, false, true]);
+        assert!(pair.attention.iter().all(|&a| a));
+    }
+
+    #[test]
+    fn strict_mode_refuses_codes() {
+        let strict = LetterTokenizer::new().with_ambiguity(Ambiguity::Error);
+        assert_eq!(strict.encode(b"acgn").unwrap_err().to_string(), "letter 4: expected A, C, G, T or U, found 'n'");
+        assert!(strict.encode(b"acgu").is_ok());
     }
 
     #[test]

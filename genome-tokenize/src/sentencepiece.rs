@@ -146,6 +146,10 @@ impl Tokenizer for SentencePieceTokenizer {
         self.bpe.encode(seq, |place| self.length(place))
     }
 
+    fn encode_pair(&self, first: &[u8], second: &[u8]) -> Result<Encoding> {
+        self.bpe.frame.pair(self.encode(first)?, self.encode(second)?, [first.len(), second.len()])
+    }
+
     fn vocab_size(&self) -> usize {
         self.bpe.vocab.len()
     }

@@ -9,7 +9,7 @@ use crate::tokenizer_json::{Frame, TokenizerJson, Vocab};
 pub(crate) struct TextBpe {
     inner: tokenizers::Tokenizer,
     pub(crate) vocab: Vocab,
-    frame: Frame,
+    pub(crate) frame: Frame,
     pub(crate) names: Names,
 }
 

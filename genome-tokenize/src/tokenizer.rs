@@ -2,7 +2,11 @@
 
 use std::fmt::Debug;
 
+use rayon::prelude::*;
+
 use crate::error::{Error, Result};
+use crate::max_len::MaxLen;
+use crate::truncation::{Truncated, Truncation};
 
 /// Turns letters into ids. Object safe, so that a model folder can name its tokenizer at run time.
 pub trait Tokenizer: Debug + Send + Sync {
@@ -13,17 +17,68 @@ pub trait Tokenizer: Debug + Send + Sync {
     /// A byte is no nucleotide; the error gives its position.
     fn encode(&self, seq: &[u8]) -> Result<Encoding>;
 
+    /// Encodes two sequences with the special tokens that the model expects around and between them. Offsets count through
+    /// both: the second starts where the first ends.
+    ///
+    /// # Errors
+    ///
+    /// As [`encode`](Self::encode), or the tokenizer has no template for pairs.
+    fn encode_pair(&self, first: &[u8], second: &[u8]) -> Result<Encoding> {
+        let _ = (first, second);
+        Err(Error::NoPairs { why: "the tokenizer has no template for pairs" })
+    }
+
     /// Encodes a sequence and cuts tokens from its right end until `max_tokens` are left, special tokens counted and kept.
     ///
     /// # Errors
     ///
     /// As [`encode`](Self::encode) for the whole sequence, or `max_tokens` has no room for the special tokens.
     fn encode_truncated(&self, seq: &[u8], max_tokens: usize) -> Result<Truncated> {
-        self.encode(seq)?.truncate(max_tokens)
+        self.encode_cut(seq, &Truncation::right(max_tokens))
+    }
+
+    /// Encodes a sequence and cuts it as `truncation` says.
+    ///
+    /// # Errors
+    ///
+    /// As [`encode`](Self::encode) for the whole sequence, or the tokens that may not be cut are too many.
+    fn encode_cut(&self, seq: &[u8], truncation: &Truncation) -> Result<Truncated> {
+        self.encode(seq)?.cut(truncation)
+    }
+
+    /// Encodes many sequences on all cores. The result is the same as that of one by one.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InBatch`] with the first sequence that cannot be encoded.
+    fn encode_batch(&self, seqs: &[&[u8]]) -> Result<Vec<Encoding>> {
+        let encodings: Vec<Result<Encoding>> = seqs.par_iter().map(|seq| self.encode(seq)).collect();
+        let indexed = encodings.into_iter().enumerate();
+        indexed.map(|(index, e)| e.map_err(|e| Error::InBatch { index, source: Box::new(e) })).collect()
     }
 
     /// How many ids there are: all are below this.
     fn vocab_size(&self) -> usize;
+
+    /// How many rows the embedding of a model needs: fewer than [`vocab_size`](Self::vocab_size) where the last ids are
+    /// names that no sequence uses.
+    fn model_vocab_size(&self) -> usize {
+        self.vocab_size()
+    }
+
+    /// How many tokens the published model reads.
+    fn max_len(&self) -> MaxLen {
+        MaxLen::Unlimited
+    }
+
+    /// Checks an input before it is run.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TooLong`] with the first letter that does not fit, where [`max_len`](Self::max_len) is a fixed table.
+    fn check_length(&self, encoding: &Encoding) -> Result<()> {
+        self.max_len().check(encoding)
+    }
 
     /// Fills a batch behind a short sequence.
     fn pad_id(&self) -> u32;
@@ -54,7 +109,7 @@ pub trait Tokenizer: Debug + Send + Sync {
     fn decode(&self, ids: &[u32]) -> Result<Vec<u8>>;
 }
 
-/// A sequence as a model reads it. The three lists are equally long.
+/// A sequence as a model reads it. All lists are equally long.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Encoding {
     /// Token ids.
@@ -62,17 +117,12 @@ pub struct Encoding {
     /// For each token the bases it covers in the input: start and end, 0-based, half-open. Special tokens cover an empty
     /// span at the start or the end.
     pub offsets: Vec<(usize, usize)>,
-    /// Whether the token was added around the sequence.
+    /// Whether the token was added around the sequence, or is padding.
     pub special: Vec<bool>,
-}
-
-/// An [`Encoding`] that fits a limit.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Truncated {
-    /// The tokens that are left.
-    pub encoding: Encoding,
-    /// How many bases of the input, from its start, they cover.
-    pub covered: usize,
+    /// Whether the model attends to the token: false for padding alone.
+    pub attention: Vec<bool>,
+    /// Which segment of a pair the token belongs to, where the model has segments: 0 or 1.
+    pub type_ids: Vec<u8>,
 }
 
 impl Encoding {
@@ -86,33 +136,15 @@ impl Encoding {
         self.ids.is_empty()
     }
 
-    /// Cuts tokens from the right until `max_tokens` are left; special tokens stay.
-    ///
-    /// # Errors
-    ///
-    /// `max_tokens` has no room for the special tokens.
-    pub fn truncate(mut self, max_tokens: usize) -> Result<Truncated> {
-        let least = self.special.iter().filter(|&&s| s).count();
-        if max_tokens < least {
-            return Err(Error::LimitTooSmall { max_tokens, least });
+    /// An empty one with room for `tokens` tokens.
+    pub(crate) fn with_room(tokens: usize) -> Self {
+        Self {
+            ids: Vec::with_capacity(tokens),
+            offsets: Vec::with_capacity(tokens),
+            special: Vec::with_capacity(tokens),
+            attention: Vec::with_capacity(tokens),
+            type_ids: Vec::with_capacity(tokens),
         }
-        let surplus = self.len().saturating_sub(max_tokens);
-        if surplus > 0 {
-            // The special tokens at the end move to the left, over the tokens that go.
-            let tail = self.special.iter().rev().take_while(|&&s| s).count();
-            let from = self.len() - tail - surplus;
-            self.ids.drain(from..from + surplus);
-            self.offsets.drain(from..from + surplus);
-            self.special.drain(from..from + surplus);
-        }
-        let ends = self.offsets.iter().zip(&self.special).filter(|(_, special)| !**special);
-        let covered = ends.map(|(&(_, end), _)| end).max().unwrap_or(0);
-        if surplus > 0 {
-            for (offset, _) in self.offsets.iter_mut().zip(&self.special).filter(|(o, s)| **s && o.0 > covered) {
-                *offset = (covered, covered);
-            }
-        }
-        Ok(Truncated { encoding: self, covered })
     }
 
     /// `[CLS]`, the tokens, `[SEP]`.
@@ -122,10 +154,13 @@ impl Encoding {
         sep: u32,
         length: usize,
     ) -> Self {
-        let (ids, offsets): (Vec<_>, Vec<_>) = tokens.unzip();
-        let mut encoding = Self::default();
+        let mut encoding = Self::with_room(tokens.len() + 2);
         encoding.push(&[cls], [(0, 0)], true);
-        encoding.push(&ids, offsets, false);
+        for (id, span) in tokens {
+            encoding.ids.push(id);
+            encoding.offsets.push(span);
+        }
+        encoding.push(&[], [], false);
         encoding.push(&[sep], [(length, length)], true);
         encoding
     }
@@ -135,32 +170,28 @@ impl Encoding {
         self.ids.extend_from_slice(ids);
         self.offsets.extend(offsets.into_iter().take(ids.len()));
         self.special.resize(self.ids.len(), special);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn sample() -> Encoding {
-        Encoding::framed([(10, (0, 3)), (11, (3, 4)), (12, (4, 9))].into_iter(), 1, 2, 9)
+        self.attention.resize(self.ids.len(), true);
+        self.type_ids.resize(self.ids.len(), 0);
     }
 
-    #[test]
-    fn truncation_keeps_the_special_tokens() {
-        let check = |max, ids: &[u32], covered| {
-            let cut = sample().truncate(max).unwrap();
-            assert_eq!((&cut.encoding.ids[..], cut.covered), (ids, covered));
-            assert_eq!(cut.encoding.offsets.last(), Some(&(covered, covered)));
-            assert_eq!(cut.encoding.special.len(), ids.len());
-            assert!(cut.encoding.special[0] && cut.encoding.special[ids.len() - 1]);
-        };
-        check(9, &[1, 10, 11, 12, 2], 9);
-        check(5, &[1, 10, 11, 12, 2], 9);
-        check(4, &[1, 10, 11, 2], 4);
-        check(3, &[1, 10, 2], 3);
-        check(2, &[1, 2], 0);
-        let error = sample().truncate(1).unwrap_err();
-        assert_eq!(error.to_string(), "a limit of 1 tokens leaves no room: expected at least 2");
+    /// `[CLS] first [SEP] second [SEP]` with types 0 and 1, from two encodings in the frame `[CLS] sequence [SEP]`.
+    /// `length` is that of the first sequence.
+    pub(crate) fn bert_pair(mut self, second: Self, length: usize) -> Self {
+        let behind_cls = 1;
+        self.ids.extend(&second.ids[behind_cls..]);
+        self.offsets.extend(second.offsets[behind_cls..].iter().map(|&(start, end)| (start + length, end + length)));
+        self.special.extend(&second.special[behind_cls..]);
+        self.attention.extend(&second.attention[behind_cls..]);
+        self.type_ids.resize(self.ids.len(), 1);
+        self
+    }
+
+    /// Takes the tokens of a range out.
+    pub(crate) fn remove(&mut self, tokens: std::ops::Range<usize>) {
+        self.ids.drain(tokens.clone());
+        self.offsets.drain(tokens.clone());
+        self.special.drain(tokens.clone());
+        self.attention.drain(tokens.clone());
+        self.type_ids.drain(tokens);
     }
 }

@@ -25,6 +25,22 @@ pub(crate) struct TokenizerJson {
 pub(crate) struct Frame {
     pub(crate) before: Vec<u32>,
     pub(crate) after: Vec<u32>,
+    /// What two sequences become, if the file says so.
+    pub(crate) pair: Option<Vec<Piece>>,
+}
+
+/// A part of the template for two sequences.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Piece {
+    part: Part,
+    type_id: u8,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Part {
+    First,
+    Second,
+    Special(Vec<u32>),
 }
 
 /// A vocabulary: ids `0..n` and their texts.
@@ -90,7 +106,7 @@ impl TokenizerJson {
                 special.extend(id);
             }
         }
-        if let Some(id) = self.frame.before.iter().chain(&self.frame.after).find(|&&id| id as usize >= tokens.len()) {
+        if let Some(id) = self.frame.ids().find(|&&id| id as usize >= tokens.len()) {
             return Err(broken(format!("the post-processor adds token {id}, which the vocabulary does not have")));
         }
         Ok((inner, Vocab { tokens, ids, added, special }))
@@ -105,6 +121,50 @@ impl Frame {
         encode(&mut encoding)?;
         encoding.push(&self.after, std::iter::repeat((length, length)), true);
         Ok(encoding)
+    }
+
+    /// Puts the frame around each of two sequences, one behind the other, as GPT-2's and LLaMA's tokenizers do.
+    pub(crate) fn twice(mut self) -> Self {
+        let special = |ids: &[u32]| Piece { part: Part::Special(ids.to_vec()), type_id: 0 };
+        let pieces = [Part::First, Part::Second]
+            .into_iter()
+            .flat_map(|part| [special(&self.before), Piece { part, type_id: 0 }, special(&self.after)]);
+        self.pair = Some(pieces.collect());
+        self
+    }
+
+    /// Two sequences in the template, from their encodings in this frame; `lengths` are theirs.
+    pub(crate) fn pair(&self, first: Encoding, second: Encoding, lengths: [usize; 2]) -> Result<Encoding> {
+        let Some(pieces) = &self.pair else {
+            return Err(Error::NoPairs { why: "the tokenizer has no template for pairs" });
+        };
+        let mut encoding = Encoding::default();
+        let mut at = 0;
+        for Piece { part, type_id } in pieces {
+            let from = encoding.len();
+            match part {
+                Part::Special(ids) => encoding.push(ids, std::iter::repeat((at, at)), true),
+                Part::First | Part::Second => {
+                    let (sequence, shift) = if *part == Part::First { (&first, 0) } else { (&second, lengths[0]) };
+                    let inner = self.before.len()..sequence.len() - self.after.len();
+                    let offsets = sequence.offsets[inner.clone()].iter();
+                    let offsets = offsets.map(|&(start, end)| (start + shift, end + shift));
+                    encoding.push(&sequence.ids[inner], offsets, false);
+                    at = if *part == Part::First { lengths[0] } else { lengths[0] + lengths[1] };
+                }
+            }
+            encoding.type_ids[from..].fill(*type_id);
+        }
+        Ok(encoding)
+    }
+
+    /// All special tokens.
+    fn ids(&self) -> impl Iterator<Item = &u32> {
+        let special = self.pair.iter().flatten().flat_map(|piece| match &piece.part {
+            Part::Special(ids) => &ids[..],
+            Part::First | Part::Second => &[],
+        });
+        self.before.iter().chain(&self.after).chain(special)
     }
 }
 
@@ -196,16 +256,29 @@ fn frame(processor: &Value, depth: usize) -> std::result::Result<Frame, String> 
             if sequences != 1 {
                 return Err(format!("the post-processor takes the sequence {sequences} times: expected once"));
             }
+            frame.pair = template(processor);
             Ok(frame)
         }
         Some("BertProcessing" | "RobertaProcessing") => {
             let token = |name: &str| id(&processor[name][1]).ok_or_else(|| format!("the post-processor has no {name}"));
-            Ok(Frame { before: vec![token("cls")?], after: vec![token("sep")?] })
+            let (before, after) = (vec![token("cls")?], vec![token("sep")?]);
+            let special = |ids: &[u32], type_id| Piece { part: Part::Special(ids.to_vec()), type_id };
+            // RoBERTa puts two end tokens between the sequences, and has one type.
+            let is_bert = processor["type"] == "BertProcessing";
+            let second = u8::from(is_bert);
+            let mut pair = vec![special(&before, 0), Piece { part: Part::First, type_id: 0 }, special(&after, 0)];
+            if !is_bert {
+                pair.push(special(&after, 0));
+            }
+            pair.extend([Piece { part: Part::Second, type_id: second }, special(&after, second)]);
+            Ok(Frame { before, after, pair: Some(pair) })
         }
         Some("Sequence") if depth == 0 => {
             let mut frame_of_all = Frame::default();
             for processor in processor["processors"].as_array().into_iter().flatten() {
-                let Frame { mut before, after } = frame(processor, depth + 1)?;
+                let Frame { mut before, after, pair } = frame(processor, depth + 1)?;
+                // Templates inside each other are told apart for single sequences only.
+                frame_of_all.pair = if frame_of_all.ids().next().is_none() { pair } else { None };
                 before.append(&mut frame_of_all.before);
                 frame_of_all.before = before;
                 frame_of_all.after.extend(after);
@@ -216,6 +289,28 @@ fn frame(processor: &Value, depth: usize) -> std::result::Result<Frame, String> 
             Err(format!("the post-processor {other} is not supported: expected TemplateProcessing or BertProcessing"))
         }
     }
+}
+
+/// The part of a template that is for two sequences; `None` where it has none that takes each once.
+fn template(processor: &Value) -> Option<Vec<Piece>> {
+    let mut pieces = Vec::new();
+    for piece in processor["pair"].as_array()? {
+        let (name, sequence) = (&piece["SpecialToken"], &piece["Sequence"]);
+        let (part, value) = match (name["id"].as_str(), sequence["id"].as_str()) {
+            (Some(name), _) => {
+                let ids = processor["special_tokens"][name]["ids"].as_array()?;
+                let ids = ids.iter().map(|id| u32::try_from(id.as_u64()?).ok()).collect::<Option<_>>()?;
+                (Part::Special(ids), &piece["SpecialToken"])
+            }
+            (None, Some("A")) => (Part::First, sequence),
+            (None, Some("B")) => (Part::Second, sequence),
+            _ => return None,
+        };
+        let type_id = u8::try_from(value["type_id"].as_u64().unwrap_or(0)).ok()?;
+        pieces.push(Piece { part, type_id });
+    }
+    let once = |part| pieces.iter().filter(|piece| piece.part == part).count() == 1;
+    (once(Part::First) && once(Part::Second)).then_some(pieces)
 }
 
 /// The texts in the order of their ids, if these are `0..n`.
@@ -249,6 +344,52 @@ mod tests {
         check(json!(["AC"]), Err("merge 1: expected two parts, found \"AC\""));
         check(json!([["A", ""]]), Err("merge 1: expected two parts, found [\"A\",\"\"]"));
         check(json!([1]), Err("merge 1: expected two parts, found 1"));
+    }
+
+    #[test]
+    fn pairs_follow_the_template() {
+        let special = |id: &str, type_id: u8| json!({"SpecialToken": {"id": id, "type_id": type_id}});
+        let sequence = |id: &str, type_id: u8| json!({"Sequence": {"id": id, "type_id": type_id}});
+        let single = json!([special("[CLS]", 0), sequence("A", 0), special("[SEP]", 0)]);
+        let names = json!({"[CLS]": {"ids": [1]}, "[SEP]": {"ids": [2]}});
+        let template = |pair: Value| json!({"type": "TemplateProcessing", "single": single, "pair": pair, "special_tokens": names});
+        let check = |processor: Value, ids: &[u32], types: &[u8], offsets: &[(usize, usize)]| {
+            let frame = frame(&processor, 0).unwrap();
+            let of = |id: u32, length| {
+                let push = |e: &mut Encoding| {
+                    e.push(&[id], [(0, length)], false);
+                    Ok(())
+                };
+                frame.around(length, push).unwrap()
+            };
+            let pair = frame.pair(of(7, 3), of(8, 4), [3, 4]).unwrap();
+            assert_eq!((&pair.ids[..], &pair.type_ids[..], &pair.offsets[..]), (ids, types, offsets));
+            assert!(pair.special.iter().zip(ids).all(|(special, id)| *special == (*id < 7)));
+            assert_eq!(pair.attention, vec![true; ids.len()]);
+        };
+        let bert = [special("[CLS]", 0), sequence("A", 0), special("[SEP]", 0), sequence("B", 1), special("[SEP]", 1)];
+        let spans = [(0, 0), (0, 3), (3, 3), (3, 7), (7, 7)];
+        check(template(json!(bert)), &[1, 7, 2, 8, 2], &[0, 0, 0, 1, 1], &spans);
+        check(
+            json!({"type": "BertProcessing", "cls": ["c", 1], "sep": ["s", 2]}),
+            &[1, 7, 2, 8, 2],
+            &[0, 0, 0, 1, 1],
+            &spans,
+        );
+        let spans = [(0, 0), (0, 3), (3, 3), (3, 3), (3, 7), (7, 7)];
+        check(
+            json!({"type": "RobertaProcessing", "cls": ["c", 1], "sep": ["s", 2]}),
+            &[1, 7, 2, 2, 8, 2],
+            &[0; 6],
+            &spans,
+        );
+        check(template(json!([sequence("A", 0), sequence("B", 1)])), &[7, 8], &[0, 1], &[(0, 3), (3, 7)]);
+        let nested = json!({"type": "Sequence", "processors": [{"type": "ByteLevel"}, template(json!([sequence("A", 0), sequence("B", 0)]))]});
+        check(nested, &[7, 8], &[0, 0], &[(0, 3), (3, 7)]);
+        for none in [json!(null), template(json!([sequence("A", 0)])), template(Value::Null)] {
+            let frame = frame(&none, 0).unwrap();
+            assert!(matches!(frame.pair(Encoding::default(), Encoding::default(), [0, 0]), Err(Error::NoPairs { .. })));
+        }
     }
 
     #[test]

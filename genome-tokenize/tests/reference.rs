@@ -1,8 +1,11 @@
 //! Ids against those of the original tools, where the vocabularies are at hand.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use genome_tokenize::{BpeTokenizer, Case, KmerTokenizer, Tokenizer, load};
+use genome_tokenize::{
+    BpeTokenizer, Case, KmerTokenizer, Named, NtVersion, NucleotideTransformerTokenizer, Padding, Tokenizer, by_name,
+    load, pad_batch,
+};
 use serde_json::Value;
 
 /// A folder of test data: the value of `variable`, or `default` beside the workspace. `None`, with a line on stderr, where
@@ -46,17 +49,21 @@ fn dnabert_cases() {
             let text = case["text"].as_str().unwrap();
             let encoding = original.encode(text.as_bytes()).unwrap();
             let tokens = &encoding.ids[1..encoding.len() - 1];
-            // The original gives pieces of 510 k-mers, each framed; exactly 510 leave an empty piece behind them.
-            let pieces = tokens.len() / 510 + 1;
-            let framed: Vec<u32> = (0..pieces)
-                .flat_map(|i| {
-                    let piece = &tokens[i * 510..tokens.len().min((i + 1) * 510)];
-                    [&[2], piece, &[3]].concat()
-                })
-                .collect();
+            let pieces = original.encode_pieces(text.as_bytes()).unwrap();
+            let framed: Vec<u32> = pieces.iter().flat_map(|p| p.ids.iter().copied()).collect();
             assert_eq!(framed, ids(&case["ids"]), "k = {k}: {text}");
+            for piece in &pieces {
+                original.check_length(piece).unwrap();
+            }
+            // The pieces hold the tokens and offsets of the whole, in order.
+            let inner = pieces.iter().flat_map(|p| p.ids.iter().zip(&p.offsets).zip(&p.special).filter(|(_, s)| !**s));
+            let inner: Vec<_> = inner.map(|((&id, &span), _)| (id, span)).collect();
+            assert!(inner.iter().copied().eq(tokens.iter().copied().zip(encoding.offsets[1..].iter().copied())));
+            let mut hot = Vec::new();
+            original.kmer_ids_u16(text.as_bytes(), &mut hot).unwrap();
+            assert!(hot.iter().map(|&id| u32::from(id)).eq(tokens.iter().copied()));
             let cut = original.encode_truncated(text.as_bytes(), 32).unwrap();
-            if pieces == 1 {
+            if pieces.len() == 1 {
                 assert_eq!(cut.encoding.ids, ids(&case["ids_max_length_32"]), "k = {k}: {text}");
             }
             for (&id, &(start, end)) in tokens.iter().zip(&encoding.offsets[1..]) {
@@ -69,7 +76,74 @@ fn dnabert_cases() {
             }
         }
         eprintln!("k = {k}: {} cases agree", cases.len());
+        assert_eq!(cases.len(), 37);
         assert_eq!(load(&dir).unwrap().vocab_size(), 5 + 4usize.pow(k as u32));
+        assert_named(&format!("dnabert:{k}"), &dir.join("vocab.txt"), cases, "[PAD] [UNK] [CLS] [SEP] [MASK]");
+    }
+}
+
+#[test]
+fn nucleotide_transformer_cases() {
+    let Some(fixtures) = fixtures("nucleotide_transformer_cases") else { return };
+    for (name, version) in [("v1", NtVersion::V1), ("v2", NtVersion::V2)] {
+        let dir = fixtures.join(format!("nt_{name}"));
+        let vocab = std::fs::read_to_string(dir.join("vocab.txt")).unwrap();
+        let original = NucleotideTransformerTokenizer::from_vocab("vocab.txt", &vocab, Case::Original).unwrap();
+        assert_eq!(original.version(), version);
+        assert!(original.vocabulary().eq(vocab.lines()), "the vocabulary by rule is the published one");
+        let upper = NucleotideTransformerTokenizer::new(version);
+        let json = json(dir.join("cases.json"));
+        let cases = json["cases"].as_array().unwrap();
+        for case in cases {
+            let text = case["text"].as_str().unwrap();
+            let encoding = original.encode(text.as_bytes()).unwrap();
+            assert_eq!(encoding.ids, ids(&case["ids"]), "{name}: {text}");
+            let tokens: Vec<_> = encoding.ids.iter().map(|&id| original.token(id).unwrap()).collect();
+            let expected: Vec<_> = case["tokens"].as_array().unwrap().iter().map(|t| t.as_str().unwrap()).collect();
+            assert_eq!(tokens, expected, "{name}: {text}");
+            for (token, &(start, end)) in tokens.iter().zip(&encoding.offsets).skip(1) {
+                assert!(*token == "<unk>" || *token == &text[start..end], "{name}: {text}");
+            }
+            let mut hot: Vec<u32> = Vec::new();
+            original.nt_ids(text.as_bytes(), &mut hot).unwrap();
+            assert_eq!(hot, encoding.ids[1..]);
+            if text.bytes().all(|b| b"ACGTN".contains(&b)) {
+                assert_eq!(upper.encode(text.as_bytes()).unwrap(), encoding);
+                assert_eq!(upper.encode(&text.as_bytes().to_ascii_lowercase()).unwrap(), encoding);
+                assert_eq!(original.decode(&encoding.ids).unwrap(), text.as_bytes());
+            }
+        }
+        eprintln!("Nucleotide Transformer {name}: {} cases agree", cases.len());
+        assert_eq!(cases.len(), 37);
+        assert_named(&format!("nt:{name}"), &dir, cases, "<unk> <pad> <mask> <cls>");
+
+        let batch = &json["batch"];
+        let texts: Vec<&[u8]> =
+            batch["texts"].as_array().unwrap().iter().map(|t| t.as_str().unwrap().as_bytes()).collect();
+        let mut rows = original.encode_batch(&texts).unwrap();
+        pad_batch(&mut rows, Padding::of(&original)).unwrap();
+        for ((row, expected), mask) in
+            rows.iter().zip(batch["input_ids"].as_array().unwrap()).zip(batch["attention_mask"].as_array().unwrap())
+        {
+            assert_eq!(row.ids, ids(expected));
+            assert!(row.attention.iter().map(|&a| u32::from(a)).eq(ids(mask)));
+        }
+    }
+}
+
+/// The tokenizer by its name and by its path, in original mode, gives the ids too.
+fn assert_named(name: &str, path: &Path, cases: &[Value], first_tokens: &str) {
+    for name in [name, path.to_str().unwrap()] {
+        let Named::Tokenizer(tokenizer) = by_name(name, Some(Case::Original)).unwrap() else { panic!("{name}") };
+        let found: Vec<_> =
+            (0..first_tokens.split(' ').count() as u32).map(|id| tokenizer.token(id).unwrap()).collect();
+        assert_eq!(found.join(" "), first_tokens);
+        for case in cases {
+            let found = tokenizer.encode(case["text"].as_str().unwrap().as_bytes()).unwrap();
+            let expected = ids(&case["ids"]);
+            // DNABERT's pieces are compared elsewhere.
+            assert!(found.ids == expected || found.len() >= 512, "{name}");
+        }
     }
 }
 
@@ -86,6 +160,11 @@ fn dnabert2_cases() {
     );
     assert_eq!((original.cls_id(), original.sep_id()), (Some(1), Some(2)));
 
+    let pair = original.encode_pair(b"ACGTA", b"CC").unwrap();
+    let (first, second) = (original.encode(b"ACGTA").unwrap(), original.encode(b"CC").unwrap());
+    assert_eq!(pair.ids, [&first.ids[..], &second.ids[1..]].concat());
+    assert!(pair.type_ids.iter().enumerate().all(|(i, &t)| t == u8::from(i >= first.len())));
+
     // Soft-masked sequence reads like the same sequence in upper case.
     let upper = load(&dir).unwrap();
     let text = b"ACGTAGCATCGGATCTATCTATCGACACTTGGTTATCGATCTACGAGCATCTCGTTAGC";
@@ -93,6 +172,24 @@ fn dnabert2_cases() {
     assert_eq!(upper.encode(text).unwrap(), expected);
     assert_eq!(upper.encode(&text.to_ascii_lowercase()).unwrap(), expected);
     assert_eq!(upper.decode(&expected.ids).unwrap(), text);
+}
+
+#[test]
+fn every_set_opens_by_its_path() {
+    let Some(fixtures) = fixtures("every_set_opens_by_its_path") else { return };
+    for (set, least) in [("dnabert2", 30), ("opt", 30), ("llama_tiny_sp", 10), ("llama_tiny_bl", 10)] {
+        let dir = fixtures.join(set);
+        let Named::Tokenizer(tokenizer) = by_name(dir.to_str().unwrap(), Some(Case::Original)).unwrap() else {
+            panic!("{set}: ids are expected")
+        };
+        let json = json(dir.join("cases.json"));
+        let cases = json["cases"].as_array().unwrap();
+        for case in cases {
+            let text = case["text"].as_str().unwrap();
+            assert_eq!(tokenizer.encode(text.as_bytes()).unwrap().ids, ids(&case["ids"]), "{set}: {text}");
+        }
+        assert!(cases.len() >= least, "{set}: {}", cases.len());
+    }
 }
 
 #[test]

@@ -62,10 +62,10 @@ impl Foundation {
 
     fn new(loaded: Loaded, spec: TokenizerSpec, tokenizer_file: Option<Vec<u8>>, name: String) -> Result<Self> {
         let tokenizer: Arc<dyn Tokenizer> = from_spec(&spec, tokenizer_file.as_deref())?.into();
-        if tokenizer.vocab_size() > loaded.base.vocab_size() {
+        if tokenizer.model_vocab_size() > loaded.base.vocab_size() {
             return Err(Error::Config(format!(
                 "{name}: the tokenizer has {} tokens, the model only {}",
-                tokenizer.vocab_size(),
+                tokenizer.model_vocab_size(),
                 loaded.base.vocab_size()
             )));
         }

@@ -341,8 +341,8 @@ pub fn pretrain(
     observer: Observer,
     mut on_best: OnBest<Base>,
 ) -> Result<Trained<Base>> {
-    if tokenizer.vocab_size() > base.vocab_size() {
-        let (t, b) = (tokenizer.vocab_size(), base.vocab_size());
+    if tokenizer.model_vocab_size() > base.vocab_size() {
+        let (t, b) = (tokenizer.model_vocab_size(), base.vocab_size());
         return Err(Error::Config(format!("the tokenizer has {t} tokens, the model {b}")));
     }
     let masker = masker(corpus.clone(), tokenizer, config, device)?;
