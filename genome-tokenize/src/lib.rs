@@ -106,7 +106,7 @@
 //! [`LetterTokenizer`] is its own original, and always works as with [`Case::Upper`].
 //!
 //! What `N` becomes: letters and the Nucleotide Transformer have a token for it; with k-mers each window that holds it is
-//! `[UNK]`; with BPE it is one `[UNK]`. With [`Ambiguity::Error`] it is an error instead.
+//! `[UNK]`; with BPE it is one `[UNK]`. With [`Ambiguity::Error`], which BPE does not have, it is an error instead.
 //!
 //! "Unknown" is one `[UNK]` for each window that holds the letter (k-mers), one for a whole run of such letters
 //! (Nucleotide Transformer), or one for each letter (BPE). So soft-masked genomes lose their repeats in the original tools.
