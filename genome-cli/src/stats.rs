@@ -227,7 +227,14 @@ fn print(out: &mut impl Write, report: &Report) -> Result<()> {
             Value::Number(n) if n.is_u64() => {
                 writeln!(out, "{key:<14}{}", ui::thousands(n.as_u64().unwrap_or(0) as usize))?;
             }
-            Value::Number(n) => writeln!(out, "{key:<14}{:.4}", n.as_f64().unwrap_or(0.0))?,
+            Value::Number(n) => {
+                let n = n.as_f64().unwrap_or(0.0);
+                if n.fract() == 0.0 && n >= 0.0 && n < 1e15 {
+                    writeln!(out, "{key:<14}{}", ui::thousands(n as usize))?;
+                } else {
+                    writeln!(out, "{key:<14}{n:.4}")?;
+                }
+            }
             Value::String(text) => writeln!(out, "{key:<14}{text}")?,
             Value::Null => {}
             other => writeln!(out, "{key:<14}{other}")?,
