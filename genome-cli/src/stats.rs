@@ -229,7 +229,7 @@ fn print(out: &mut impl Write, report: &Report) -> Result<()> {
             }
             Value::Number(n) => {
                 let n = n.as_f64().unwrap_or(0.0);
-                if n.fract() == 0.0 && n >= 0.0 && n < 1e15 {
+                if n.fract() == 0.0 && (0.0..1e15).contains(&n) {
                     writeln!(out, "{key:<14}{}", ui::thousands(n as usize))?;
                 } else {
                     writeln!(out, "{key:<14}{n:.4}")?;
