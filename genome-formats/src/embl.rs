@@ -110,6 +110,7 @@ impl<R: Read> EmblReader<R> {
     /// Chooses how broken rules are treated; [`Mode::Strict`] without this.
     pub fn with_mode(mut self, mode: Mode) -> Self {
         self.guard.mode = mode;
+        self.lines.set_mode(mode);
         self
     }
 

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::io::Read;
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::guard::Mode;
 use crate::input::{FilePosition, Input, Limits};
 use crate::window::Window;
 
@@ -47,6 +48,13 @@ impl<R: Read> LineReader<R> {
 
     pub(crate) fn set_max_line(&mut self, max_line: u64) {
         self.max_line = max_line;
+    }
+
+    /// Tells the decompressor too, which may then forgive a missing end.
+    pub(crate) fn set_mode(&mut self, mode: Mode) {
+        if let Some(file) = &self.file {
+            file.set_mode(mode);
+        }
     }
 
     pub(crate) fn name(&self) -> &str {

@@ -17,7 +17,7 @@ use crate::fastq::{FastqReader, FastqRecord, QualityEncoding};
 use crate::genbank::{GenbankReader, GenbankRecord};
 use crate::gff::{GffDialect, GffReader, GffRecord};
 use crate::guard::{Forgiven, Mode};
-use crate::input::{Format, Input, InputOptions, Limits};
+use crate::input::{FilePosition, Format, Input, InputOptions, Limits};
 use crate::record::SeqRecord;
 use crate::sam::{Alignment, SamHeader, SamReader};
 use crate::sequences::Sequences;
@@ -103,6 +103,7 @@ pub struct Records {
     name: String,
     format: Format,
     inner: Inner,
+    file: Option<FilePosition>,
 }
 
 #[derive(Debug)]
@@ -168,7 +169,7 @@ impl Records {
 
     fn bigwig(name: String, reader: Box<dyn ReadSeek>, options: &ReadOptions) -> Result<Self> {
         let reader = BigWigReader::with_limits(name.as_str(), reader, options.limits)?;
-        Ok(Self { name, format: Format::BigWig, inner: Inner::BigWig(Box::new(reader.into_signals())) })
+        Ok(Self { name, format: Format::BigWig, inner: Inner::BigWig(Box::new(reader.into_signals())), file: None })
     }
 
     /// Reads an opened input. bigWig has to be searched: [`Records::open_with`], [`Records::from_bytes`].
@@ -180,6 +181,7 @@ impl Records {
         let name = input.name().to_owned();
         let format = options.format.map_or_else(|| input.format(), Ok)?;
         let (mode, limits) = (options.mode, options.limits);
+        let file = input.file_position();
         let letters = options.letters.unwrap_or(Letters::Any);
         let nucleotides = options.letters.unwrap_or_default();
         let gff = |input, dialect| {
@@ -229,7 +231,7 @@ impl Records {
                 return Err(Error::new(ErrorKind::Unsupported, name, problem));
             }
         };
-        Ok(Self { name, format, inner })
+        Ok(Self { name, format, inner, file })
     }
 
     /// The name of the input, as errors give it.
@@ -244,6 +246,14 @@ impl Records {
 
     /// What a lenient reader let pass so far. bigWig and CSV have no lenient mode.
     pub fn forgiven(&self) -> Forgiven {
+        let mut forgiven = self.forgiven_by_reader();
+        if self.file.as_ref().is_some_and(FilePosition::end_was_forgiven) {
+            forgiven.add("end marker", || format!("{}: a BGZF file without its end marker", self.name));
+        }
+        forgiven
+    }
+
+    fn forgiven_by_reader(&self) -> Forgiven {
         match &self.inner {
             Inner::Fasta(reader) => reader.forgiven().clone(),
             Inner::Fastq(reader) => reader.forgiven().clone(),

@@ -3,12 +3,13 @@
 mod common;
 
 use std::fs;
+use std::io::Write;
 use std::path::Path;
 
 use genome_formats::dataset::{Genome, IndexedGenome, MemoryGenome};
 use genome_formats::{
-    ConvertOptions, Error, ErrorKind, FeatureTree, Format, GffReader, MakeIndex, ReadOptions, Record, Records, Span,
-    annotation, convert, open, sequences, targets,
+    BgzfWriter, ConvertOptions, Error, ErrorKind, FastaReader, FeatureTree, Format, GffReader, MakeIndex, Mode,
+    ReadOptions, Record, Records, Span, annotation, convert, open, sequences, targets,
 };
 
 fn run(from: &Path, to: &Path, format: Format) -> Result<genome_formats::Converted, Error> {
@@ -131,4 +132,23 @@ fn a_genome_behind_an_index_is_the_genome() {
         }
     }
     assert!(indexed.fetch("b", Span::new(0, 6).unwrap()).is_err());
+}
+
+#[test]
+fn a_missing_end_marker_is_told_or_counted() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.fa.gz");
+    let mut writer = BgzfWriter::new(Vec::new());
+    writer.write_all(b">a\nACGT\n").unwrap();
+    let whole = writer.finish().unwrap();
+    fs::write(&path, &whole[..whole.len() - 28]).unwrap();
+    let strict: Result<Vec<_>, _> = open(&path).unwrap().collect();
+    assert_eq!(strict.unwrap_err().kind(), ErrorKind::Truncated);
+    let lenient = ReadOptions { mode: Mode::Lenient, ..ReadOptions::default() };
+    let mut records = Records::open_with(&path, &lenient).unwrap();
+    assert_eq!(records.by_ref().map(Result::unwrap).count(), 1);
+    assert_eq!(records.forgiven().total(), 1);
+    // A typed reader tells its decompressor.
+    let reader = FastaReader::open(&path).map(|reader| reader.with_mode(Mode::Lenient));
+    assert_eq!(reader.unwrap().map(Result::unwrap).count(), 1);
 }

@@ -84,7 +84,7 @@ impl BcfReader<Input> {
     ///
     /// As [`BcfReader::open`].
     pub fn open_with(path: impl AsRef<Path>, options: VcfOptions) -> Result<Self> {
-        Self::from_input_with(Input::open(path)?, options)
+        Self::from_input_with(Input::open(path)?.with_mode(options.mode), options)
     }
 
     /// Reads an opened input, strictly.

@@ -73,6 +73,7 @@ impl<R: Read> BedReader<R> {
     /// Chooses strict, the default, or lenient.
     pub fn with_mode(mut self, mode: Mode) -> Self {
         self.guard.mode = mode;
+        self.lines.set_mode(mode);
         self
     }
 

@@ -101,6 +101,7 @@ impl<R: Read> FastqReader<R> {
     /// Strict or lenient; strict without this.
     pub fn with_mode(mut self, mode: Mode) -> Self {
         self.guard.mode = mode;
+        self.lines.set_mode(mode);
         self
     }
 

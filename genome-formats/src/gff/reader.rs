@@ -101,6 +101,7 @@ impl<R: Read> GffReader<R> {
     /// Chooses strict, the default, or lenient.
     pub fn with_mode(mut self, mode: Mode) -> Self {
         self.guard.mode = mode;
+        self.lines.set_mode(mode);
         self
     }
 

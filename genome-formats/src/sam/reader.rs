@@ -115,7 +115,7 @@ impl SamReader<Input> {
     ///
     /// As [`SamReader::open`].
     pub fn open_with(path: impl AsRef<Path>, mode: Mode, limits: Limits) -> Result<Self> {
-        Self::from_input(Input::open(path)?, mode, limits)
+        Self::from_input(Input::open(path)?.with_mode(mode), mode, limits)
     }
 
     /// Reads an opened input.

@@ -87,7 +87,7 @@ impl VcfReader<Input> {
     ///
     /// As [`VcfReader::open`].
     pub fn open_with(path: impl AsRef<Path>, options: VcfOptions) -> Result<Self> {
-        Self::from_input_with(Input::open(path)?, options)
+        Self::from_input_with(Input::open(path)?.with_mode(options.mode), options)
     }
 
     /// Reads an opened input, strictly.
