@@ -1,7 +1,7 @@
 //! What a model asks at its adaptable sites.
 
-use burn::nn::Linear;
-use burn::tensor::Tensor;
+use burn::nn::{Embedding, Linear};
+use burn::tensor::{Int, Tensor};
 
 /// What a model calls at its adaptable sites. Object safe, so a model is not generic over methods.
 ///
@@ -36,6 +36,11 @@ pub trait Hooks: Sync {
         self.after_linear(layer, &x, y)
     }
 
+    /// Changes what an embedding table gives. `ids`: [batch, seq]; `y`: their rows, [batch, seq, d_model].
+    fn after_embedding(&self, _layer: &Embedding, _ids: &Tensor<2, Int>, y: Tensor<3>) -> Tensor<3> {
+        y
+    }
+
     /// Keys and values of one attention block, [batch, heads, seq, d_head] each; prefix tuning prepends
     /// [`Hooks::prefix_len`] positions.
     fn key_value(&self, _block: usize, k: Tensor<4>, v: Tensor<4>) -> (Tensor<4>, Tensor<4>) {
@@ -47,7 +52,8 @@ pub trait Hooks: Sync {
         0
     }
 
-    /// Token embeddings, [batch, seq, d_model]; prompt tuning prepends [`Hooks::virtual_tokens`] of them.
+    /// Word embeddings before positions and segments are added, [batch, seq, d_model]; prompt tuning prepends
+    /// [`Hooks::virtual_tokens`] of them.
     fn embeddings(&self, h: Tensor<3>) -> Tensor<3> {
         h
     }
@@ -89,6 +95,9 @@ impl Hooks for [&dyn Hooks] {
     fn skips(&self, layer: &Linear) -> bool {
         self.iter().all(|h| h.skips(layer))
     }
+    fn after_embedding(&self, layer: &Embedding, ids: &Tensor<2, Int>, y: Tensor<3>) -> Tensor<3> {
+        self.iter().fold(y, |y, h| h.after_embedding(layer, ids, y))
+    }
     fn key_value(&self, block: usize, k: Tensor<4>, v: Tensor<4>) -> (Tensor<4>, Tensor<4>) {
         self.iter().fold((k, v), |(k, v), h| h.key_value(block, k, v))
     }
@@ -116,6 +125,9 @@ macro_rules! as_the_slice {
             }
             fn skips(&self, layer: &Linear) -> bool {
                 self.as_slice().skips(layer)
+            }
+            fn after_embedding(&self, layer: &Embedding, ids: &Tensor<2, Int>, y: Tensor<3>) -> Tensor<3> {
+                self.as_slice().after_embedding(layer, ids, y)
             }
             fn key_value(&self, block: usize, k: Tensor<4>, v: Tensor<4>) -> (Tensor<4>, Tensor<4>) {
                 self.as_slice().key_value(block, k, v)
