@@ -1,0 +1,1 @@
+//! Questions about annotated genomes, answered from the file and cited.

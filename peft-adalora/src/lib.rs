@@ -1,0 +1,1 @@
+//! AdaLoRA on Burn: SVD-form adapters and the rank allocator.
