@@ -64,7 +64,10 @@ impl Shape {
                 initializer_range: 0.02,
                 position_embedding_type: "rotary".into(),
                 token_dropout: false,
-                add_bias_fnn: false,
+                add_bias_fnn: Some(false),
+                mask_token_id: None,
+                mask_share: Default::default(),
+                tie_word_embeddings: false,
                 emb_layer_norm_before: false,
             }),
             head: HeadKind::Esm,
@@ -94,6 +97,7 @@ impl Shape {
                 intermediate_size: 48,
                 ..c
             }),
+            other => other,
         };
         Shape { base, batch: 4, seq: 9, ..self }
     }
@@ -115,13 +119,9 @@ impl Shape {
 
     /// A trainable head on `device`; BERT's brings its own pooler.
     pub(crate) fn head(&self, device: &Device) -> Head {
-        let d_model = match &self.base {
-            BaseConfig::Dnabert2(c) => c.hidden_size,
-            BaseConfig::NucleotideTransformer(c) => c.hidden_size,
-        };
         let config = HeadConfig {
             kind: self.head,
-            d_model,
+            d_model: self.base.d_model(),
             num_labels: LABELS,
             dropout: 0.0,
             bins: 0,
@@ -133,10 +133,7 @@ impl Shape {
 
     /// Rows of token ids.
     pub(crate) fn rows(&self) -> Vec<Vec<u32>> {
-        let vocab = match &self.base {
-            BaseConfig::Dnabert2(c) => c.vocab_size,
-            BaseConfig::NucleotideTransformer(c) => c.vocab_size,
-        } as u64;
+        let vocab = self.base.vocab_size() as u64;
         // Knuth's multiplicative hash: spread over the vocabulary above the special tokens, the same in every run.
         let id = |i: usize| 5 + (((i as u64 + SEED) * 2_654_435_761) >> 7) % (vocab - 5);
         (0..self.batch).map(|row| (0..self.seq).map(|at| id(row * self.seq + at) as u32).collect()).collect()

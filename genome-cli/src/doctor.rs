@@ -24,7 +24,7 @@ pub(crate) fn run(args: &DoctorArgs) -> Result<Outcome> {
     };
     let threads = std::thread::available_parallelism().map_or(1, |n| n.get());
     let memory = system::machine_memory();
-    let base = bases::open(bases::BASE_TINY, Purpose::MaskedLm, &chosen.device)?;
+    let base = bases::open(bases::BASE_TINY, Purpose::LanguageModel, &chosen.device)?;
     let parameters = burn::module::Module::num_params(&*base.base);
     let mut out = stdout();
     if args.json {

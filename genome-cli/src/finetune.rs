@@ -65,8 +65,10 @@ pub(crate) fn run(args: &FinetuneArgs) -> Result<Outcome> {
 /// Layers that the family's published recipes adapt.
 pub(crate) fn default_targets(foundation: &Foundation) -> Targets {
     match foundation.base.config() {
+        BaseConfig::Bert(_) => Targets::suffixes(["query", "key", "value"]),
         BaseConfig::Dnabert2(_) => Targets::suffixes(["Wqkv"]),
         BaseConfig::NucleotideTransformer(_) => Targets::suffixes(["query", "key", "value", "dense"]),
+        BaseConfig::Opt(_) | BaseConfig::Llama(_) => Targets::suffixes(["q_proj", "k_proj", "v_proj"]),
     }
 }
 

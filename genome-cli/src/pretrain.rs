@@ -67,7 +67,7 @@ pub(crate) fn run(args: &PretrainArgs) -> Result<Outcome> {
     let device = chosen.device.clone().autodiff();
     let base = match &args.from {
         Some(from) => {
-            let found = bases::open(from, Purpose::MaskedLm, &chosen.device)?;
+            let found = bases::open(from, Purpose::LanguageModel, &chosen.device)?;
             if found.spec != TokenizerSpec::Letter {
                 bail!("--from {from}: expected a base of single letters, found the tokenizer {:?}", found.spec);
             }
@@ -102,7 +102,7 @@ pub(crate) fn run(args: &PretrainArgs) -> Result<Outcome> {
     )?;
     let seconds = started.elapsed().as_secs_f64();
     // What is compared is what lies in the folder, rounded to half precision.
-    let written = Base::from_dir(&args.out, Purpose::MaskedLm, &chosen.device)?;
+    let written = Base::from_dir(&args.out, Purpose::LanguageModel, &chosen.device)?;
     let comparison = held_out(&written.base, corpus, tokenizer, &config, COMPARED_WINDOWS, &chosen.device)?;
     let card = Card {
         command: command(args),
@@ -140,11 +140,14 @@ fn fresh(args: &PretrainArgs, tokenizer: &Arc<dyn Tokenizer>, device: &burn::ten
         max_position_embeddings: 1026,
         layer_norm_eps: 1e-12,
         pad_token_id: tokenizer.pad_id(),
+        mask_token_id: None,
         initializer_range: 0.02,
         position_embedding_type: "rotary".to_owned(),
         token_dropout: false,
-        add_bias_fnn: false,
+        mask_share: Default::default(),
+        add_bias_fnn: Some(false),
         emb_layer_norm_before: false,
+        tie_word_embeddings: false,
     };
     if args.hidden == 0 || args.layers == 0 || args.heads == 0 || args.ffn == 0 {
         bail!("--hidden, --layers, --heads and --ffn: at least 1");

@@ -89,7 +89,7 @@ impl<A: LinearAdapter> Classifier<A> {
     pub fn logits(&self, batch: &TokenBatch) -> Tensor<2> {
         let hooks = self.adapters.bind(&*self.base).expect("the adapters were made for this base");
         let h = self.base.encode(batch, &hooks); // [batch, seq, d_model]
-        let pooled = self.base.pool(&h, &hooks);
+        let pooled = self.base.pool(&h, batch, &hooks);
         self.head.forward(h, batch, pooled)
     }
 

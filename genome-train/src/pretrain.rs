@@ -151,7 +151,7 @@ impl MlmModel {
         let h = self.base.encode(&batch.tokens, &Plain); // [batch, seq, d_model]
         let [rows, seq, d] = h.dims();
         let h = h.reshape([rows * seq, d]).select(0, batch.positions); // [targets, d_model]
-        let logits = self.base.mlm_logits(h.unsqueeze()).squeeze_dim::<2>(0); // [targets, vocab]
+        let logits = self.base.lm_logits(h.unsqueeze(), &Plain).squeeze_dim::<2>(0); // [targets, vocab]
         let loss = log_softmax(logits.clone(), 1).gather(1, batch.targets.clone().unsqueeze_dim(1)).mean().neg();
         ClassificationOutput::new(loss, logits, batch.targets)
     }
@@ -408,7 +408,7 @@ pub fn held_out(
             targets.extend(found.into_iter().filter(|(i, _)| *i > ORDER).map(|(i, id)| (row, i, id)));
         }
         let batch = TokenBatch::from_rows(&rows, masker.tokenizer.pad_id(), &masker.device);
-        let logits = base.mlm_logits(base.encode(&batch, &Plain)); // [batch, seq, vocab]
+        let logits = base.lm_logits(base.encode(&batch, &Plain), &Plain); // [batch, seq, vocab]
         let [_, seq, _] = logits.dims();
         let guess = crate::step_loop::indices(logits.argmax(2).flatten(0, 2));
         for (row, i, id) in targets {

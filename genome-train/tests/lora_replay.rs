@@ -11,7 +11,7 @@ use burn::tensor::{Device, Gradients, Int, Tensor, TensorData};
 use model_zoo::checkpoint::{Checkpoint, LoadRules, Tensors, export, load};
 use model_zoo::dnabert2::{Dnabert2, Dnabert2Config, Parts};
 use model_zoo::heads::{Head, HeadConfig, HeadKind};
-use model_zoo::{TokenBatch, named_params};
+use model_zoo::{Side, TokenBatch, named_params};
 use peft_core::{AdapterFolder, Adapters, Contents, Hooks, HostTensor, Plain, write_folder};
 use peft_lora::{LoraConfig, LoraLinear};
 use serde_json::Value;
@@ -54,8 +54,8 @@ impl Trace {
 
     fn batch(&self) -> TokenBatch {
         let mask = self.ints("attention_mask").float();
-        let lengths = mask.clone().sum_dim(1).to_data().iter::<f32>().map(|n| n as usize).collect();
-        TokenBatch { ids: self.ints("input_ids"), mask: Some(mask), type_ids: None, lengths }
+        let lengths = mask.sum_dim(1).to_data().iter::<f32>().map(|n| n as usize).collect();
+        TokenBatch::new(self.ints("input_ids"), lengths, Side::Right)
     }
 
     fn labels(&self) -> Tensor<1, Int> {
@@ -157,7 +157,7 @@ type Tensor2 = (Vec<usize>, Vec<f32>);
 
 fn logits(base: &Dnabert2, head: &Head, batch: &TokenBatch, hooks: &dyn Hooks) -> Tensor<2> {
     let h = base.encode(batch, hooks); // [batch, seq, d_model]
-    let pooled = base.pool(h.clone(), hooks);
+    let pooled = base.pool(&h, batch, hooks);
     head.forward(h, batch, pooled) // [batch, labels]
 }
 

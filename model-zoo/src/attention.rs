@@ -1,7 +1,9 @@
 //! Attention and the ways in which it knows positions: ALiBi biases and rotary embeddings.
 
 use crate::fused;
+use crate::pass::Pass;
 use burn::tensor::{Device, Tensor, TensorData};
+use serde::{Deserialize, Serialize};
 
 /// Added to the score of a key that must not be seen; e^-10000 is 0 in f32, and no row becomes NaN.
 const HIDDEN: f32 = -1e4;
@@ -18,15 +20,141 @@ pub(crate) fn join_heads(x: Tensor<4>) -> Tensor<3> {
     x.swap_dims(1, 2).reshape([batch, seq, heads * d_head])
 }
 
-/// Score bias that hides padding, [batch, 1, 1, prefix + keys]; the prefix is always seen.
-pub(crate) fn key_bias(mask: &Tensor<2>, prefix: usize) -> Tensor<4> {
-    let [batch, keys] = mask.dims();
-    let bias = (mask.clone().neg() + 1.0) * HIDDEN; // [batch, keys]
-    let bias = match prefix {
+/// Scores that are worked on at once: long inputs are read in blocks of queries, so that memory stays bounded.
+const BLOCK: usize = 1 << 24;
+
+/// What is added to the scores of queries and keys before the softmax.
+#[derive(Debug, Clone)]
+pub(crate) struct Bias {
+    slopes: Option<Vec<f32>>, // ALiBi, one a head
+    causal: bool,
+    padding: Option<Tensor<4>>, // [batch, 1, 1, keys]
+    prefix: usize,              // keys that stand before all positions
+    keys: usize,
+    whole: Option<Option<Tensor<4>>>, // made once if it is small
+}
+
+impl Bias {
+    /// For `seq` queries, which are the last of `keys` keys, of which the first `prefix` have no position. `mask`: 1 at keys
+    /// that may be seen, [batch, last keys]; keys before those are always seen.
+    pub(crate) fn new(seq: usize, keys: usize, prefix: usize, mask: Option<&Tensor<2>>) -> Self {
+        debug_assert!(seq + prefix <= keys);
+        Self { slopes: None, causal: false, padding: mask.map(|m| key_bias(m, keys)), prefix, keys, whole: None }
+    }
+
+    /// With ALiBi's distances.
+    pub(crate) fn alibi(mut self, heads: usize) -> Self {
+        self.slopes = Some(alibi_slopes(heads));
+        self
+    }
+
+    /// No query sees a later key.
+    pub(crate) fn causal(mut self) -> Self {
+        self.causal = true;
+        self
+    }
+
+    /// Makes it once for all layers if `seq` queries need one block.
+    pub(crate) fn prepared(mut self, heads: usize, seq: usize, batch: usize, device: &Device) -> Self {
+        if rows_per_block(batch, heads, self.keys) >= seq {
+            self.whole = Some(self.rows(0, seq, seq, device));
+        }
+        self
+    }
+
+    /// The bias of queries `start..start + rows` of `seq`, [1 or batch, 1 or heads, 1 or rows, keys].
+    fn rows(&self, start: usize, rows: usize, seq: usize, device: &Device) -> Option<Tensor<4>> {
+        if let Some(whole) = &self.whole {
+            return whole.clone().map(|b| if b.dims()[2] == 1 { b } else { b.narrow(2, start, rows) });
+        }
+        let position = |row: usize| self.keys - seq + start + row; // the query's own place among the keys
+        let hide = self.causal && position(0) + 1 < self.keys;
+        let made = if self.slopes.is_some() || hide {
+            let slopes = self.slopes.as_deref().unwrap_or(&[0.0]);
+            let mut bias = Vec::with_capacity(slopes.len() * rows * self.keys);
+            for slope in slopes {
+                for place in (0..rows).map(position) {
+                    bias.extend(std::iter::repeat_n(0.0, self.prefix));
+                    bias.extend((self.prefix..self.keys).map(|j| match j > place && self.causal {
+                        true => HIDDEN,
+                        false => -slope * place.abs_diff(j) as f32,
+                    }));
+                }
+            }
+            Some(Tensor::from_data(TensorData::new(bias, [1, slopes.len(), rows, self.keys]), device))
+        } else {
+            None
+        };
+        match (made, &self.padding) {
+            (Some(a), Some(b)) => Some(a + b.clone()),
+            (a, b) => a.or_else(|| b.clone()),
+        }
+    }
+}
+
+fn rows_per_block(batch: usize, heads: usize, keys: usize) -> usize {
+    (BLOCK / (batch * heads * keys).max(1)).max(16)
+}
+
+/// Attention of all heads, [batch, seq, heads·d_head]: softmax(q·kᵀ·scale + bias)·v.
+///
+/// q: [batch, heads, seq, d_head]; k, v: [batch, kv_heads, keys, d_head], where each of `kv_heads` serves as many heads
+/// (grouped-query attention, Ainslie et al., 2023).
+pub(crate) fn attend(q: Tensor<4>, k: Tensor<4>, v: Tensor<4>, bias: &Bias, scale: f32, pass: &mut Pass) -> Tensor<3> {
+    let ([batch, heads, seq, d], kv_heads) = (q.dims(), k.dims()[1]);
+    let device = q.device().inner();
+    if seq == 1 && kv_heads < heads && !bias.varies_by_head() && !pass.keeps_attentions() {
+        // One query: the heads of a group are as good as rows of one head, and no key is copied.
+        let q = q.reshape([batch, kv_heads, heads / kv_heads, d]);
+        let context = fused::attention(q, k, v, bias.rows(0, 1, 1, &device), scale); // [batch, kv_heads, group, d_head]
+        return context.reshape([batch, 1, heads * d]);
+    }
+    let (k, v) = (repeat_heads(k, heads), repeat_heads(v, heads));
+    if pass.keeps_attentions() {
+        let scores = q.clone().matmul(k.clone().swap_dims(2, 3)); // [batch, heads, seq, keys]
+        pass.attention(fused::softmax_with_bias(scores, bias.rows(0, seq, seq, &device), scale));
+    }
+    let block = rows_per_block(batch, heads, bias.keys);
+    if block >= seq {
+        return join_heads(fused::attention(q, k, v, bias.rows(0, seq, seq, &device), scale));
+    }
+    let blocks = (0..seq).step_by(block).map(|start| {
+        let rows = block.min(seq - start);
+        let q = q.clone().narrow(2, start, rows);
+        join_heads(fused::attention(q, k.clone(), v.clone(), bias.rows(start, rows, seq, &device), scale))
+    });
+    Tensor::cat(blocks.collect(), 1)
+}
+
+/// DNABERT-2's symmetric ALiBi, -slope·|i - j|, [1, heads, seq, seq].
+pub fn alibi_bias(heads: usize, seq: usize, device: &Device) -> Tensor<4> {
+    Bias::new(seq, seq, 0, None).alibi(heads).rows(0, seq, seq, device).expect("ALiBi is a bias")
+}
+
+impl Bias {
+    fn varies_by_head(&self) -> bool {
+        self.slopes.is_some()
+    }
+}
+
+/// [batch, kv_heads, keys, d_head] to [batch, heads, keys, d_head].
+fn repeat_heads(x: Tensor<4>, heads: usize) -> Tensor<4> {
+    let [batch, kv_heads, keys, d] = x.dims();
+    match heads / kv_heads {
+        1 => x,
+        group => x.unsqueeze_dim::<5>(2).expand([batch, kv_heads, group, keys, d]).reshape([batch, heads, keys, d]),
+    }
+}
+
+/// Score bias that hides padding, [batch, 1, 1, keys]; keys before those of the mask are always seen.
+fn key_bias(mask: &Tensor<2>, keys: usize) -> Tensor<4> {
+    let [batch, masked] = mask.dims();
+    let bias = (mask.clone().neg() + 1.0) * HIDDEN; // [batch, masked]
+    let bias = match keys - masked {
         0 => bias,
-        _ => Tensor::cat(vec![Tensor::zeros([batch, prefix], &mask.device()), bias], 1),
+        before => Tensor::cat(vec![Tensor::zeros([batch, before], &mask.device()), bias], 1),
     };
-    bias.reshape([batch, 1, 1, prefix + keys])
+    bias.reshape([batch, 1, 1, keys])
 }
 
 /// ALiBi's slopes, one a head (Press, Smith, Lewis, ICLR 2022, section 3, and their code for counts that are no power of 2).
@@ -44,38 +172,92 @@ pub fn alibi_slopes(heads: usize) -> Vec<f32> {
     slopes
 }
 
-/// DNABERT-2's symmetric ALiBi: -slope·|i - j|, and 0 to the `prefix` keys that stand before the sequence.
-/// [1, heads, seq, prefix + seq].
-pub fn alibi_bias(heads: usize, seq: usize, prefix: usize, device: &Device) -> Tensor<4> {
-    let mut bias = Vec::with_capacity(heads * seq * (prefix + seq));
-    for slope in alibi_slopes(heads) {
-        for i in 0..seq {
-            bias.extend(std::iter::repeat_n(0.0, prefix));
-            bias.extend((0..seq).map(|j| -slope * i.abs_diff(j) as f32));
+/// How the angles of rotary positions are stretched for sequences beyond the trained length.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "snake_case")]
+pub enum RopeScaling {
+    /// As trained.
+    #[default]
+    None,
+    /// All positions divided by `factor` (Chen et al., position interpolation, 2023).
+    Linear {
+        /// How many times longer.
+        factor: f64,
+    },
+    /// The base grows with the sequence once it is longer than `trained` (dynamic NTK): θ·((f·n/trained) - (f - 1))^(d/(d-2)).
+    Dynamic {
+        /// f above.
+        factor: f64,
+        /// Length that the model was trained on, in tokens.
+        trained: usize,
+    },
+    /// Low frequencies divided by `factor`, high ones left, those between blended (Llama 3.1).
+    Llama3 {
+        /// How many times longer.
+        factor: f64,
+        /// Wavelengths above `trained / low_freq_factor` are scaled in full.
+        low_freq_factor: f64,
+        /// Wavelengths below `trained / high_freq_factor` are left alone.
+        high_freq_factor: f64,
+        /// Length that the model was trained on, in tokens.
+        trained: usize,
+    },
+}
+
+/// Inverse frequencies of rotary positions, one a pair of features: θ^(-2i/d), scaled. `seq`: positions in use.
+pub fn rope_frequencies(d_head: usize, theta: f64, scaling: &RopeScaling, seq: usize) -> Vec<f64> {
+    let with_base = |theta: f64| (0..d_head / 2).map(move |i| theta.powf(-2.0 * i as f64 / d_head as f64));
+    match *scaling {
+        RopeScaling::None => with_base(theta).collect(),
+        RopeScaling::Linear { factor } => with_base(theta).map(|f| f / factor).collect(),
+        RopeScaling::Dynamic { factor, trained } => {
+            let (n, d) = (seq.max(trained) as f64, d_head as f64);
+            let stretch = (factor * n / trained as f64 - (factor - 1.0)).powf(d / (d - 2.0));
+            with_base(theta * stretch).collect()
         }
+        RopeScaling::Llama3 { factor, low_freq_factor, high_freq_factor, trained } => with_base(theta)
+            .map(|f| {
+                let wavelength = std::f64::consts::TAU / f;
+                let (low, high) = (trained as f64 / low_freq_factor, trained as f64 / high_freq_factor);
+                if wavelength < high {
+                    f
+                } else if wavelength > low {
+                    f / factor
+                } else {
+                    let smooth = (trained as f64 / wavelength - low_freq_factor) / (high_freq_factor - low_freq_factor);
+                    (1.0 - smooth) * f / factor + smooth * f
+                }
+            })
+            .collect(),
     }
-    Tensor::from_data(TensorData::new(bias, [1, heads, seq, prefix + seq]), device)
 }
 
 /// Rotary position embeddings (Su et al., RoFormer, 2021, eq. 34) in the "rotate half" layout of ESM and LLaMA.
 #[derive(Debug, Clone)]
-pub(crate) struct Rotary {
+pub struct Rotary {
     cos: Tensor<2>, // [seq, d_head]
     sin: Tensor<2>, // [seq, d_head]
 }
 
 impl Rotary {
-    /// Angles for `seq` positions at base 10,000.
-    pub(crate) fn new(d_head: usize, seq: usize, device: &Device) -> Self {
-        let frequencies: Vec<f32> =
-            (0..d_head / 2).map(|i| 1.0 / 10_000_f32.powf(2.0 * i as f32 / d_head as f32)).collect();
-        let angle = |p: usize, i: usize| p as f32 * frequencies[i % (d_head / 2)];
+    /// Angles of positions `start..start + seq`.
+    pub fn new(frequencies: &[f64], start: usize, seq: usize, device: &Device) -> Self {
+        let d_head = 2 * frequencies.len();
+        // Angles in f32, as the originals compute them.
+        let angle = |p: usize, i: usize| p as f32 * frequencies[i % frequencies.len()] as f32;
         let table = |f: fn(f32) -> f32| {
-            let values: Vec<f32> =
-                (0..seq).flat_map(|p| (0..d_head).map(move |i| (p, i))).map(|(p, i)| f(angle(p, i))).collect();
+            let values: Vec<f32> = (start..start + seq)
+                .flat_map(|p| (0..d_head).map(move |i| (p, i)))
+                .map(|(p, i)| f(angle(p, i)))
+                .collect();
             Tensor::from_data(TensorData::new(values, [seq, d_head]), device)
         };
         Self { cos: table(f32::cos), sin: table(f32::sin) }
+    }
+
+    /// Cosines and sines, [seq, d_head] each.
+    pub fn tables(&self) -> (Tensor<2>, Tensor<2>) {
+        (self.cos.clone(), self.sin.clone())
     }
 
     /// x: [batch, heads, seq, d_head].
@@ -99,7 +281,7 @@ mod tests {
     #[test]
     fn rotation_keeps_lengths_and_depends_on_distance_alone() {
         let device = Device::default();
-        let rotary = Rotary::new(8, 6, &device);
+        let rotary = Rotary::new(&rope_frequencies(8, 1e4, &RopeScaling::None, 6), 0, 6, &device);
         let x = Tensor::<1>::from_floats([1., -2., 3., 0.5, -1., 0.25, 2., -0.75], &device)
             .reshape([1, 1, 1, 8])
             .repeat_dim(2, 6);

@@ -200,6 +200,9 @@ pub struct LoadRules<'a> {
     pub may_be_new: &'a [&'a str],
     /// A prefix that some published files leave out of every name (`bert.`, `model.`).
     pub optional_prefix: Option<&'a str>,
+    /// Names under which tied parameters stand once more in some files: (other name, the parameter's name). Such a tensor is
+    /// left alone, or read where the parameter's own is not there.
+    pub tied: &'a [(String, String)],
 }
 
 /// What [`load`] did.
@@ -221,43 +224,7 @@ pub struct LoadReport {
 /// # Errors
 /// [`Error::MissingTensors`], [`Error::UnexpectedTensors`], [`Error::Shape`], [`Error::Dtype`], [`Error::Io`].
 pub fn load<M: Module>(module: M, checkpoint: &Checkpoint, rules: LoadRules) -> Result<(M, LoadReport)> {
-    let mut report = LoadReport::default();
-    let mut sources: HashMap<burn::module::ParamId, (String, NamedParam)> = HashMap::new();
-    let (mut missing, mut used) = (Vec::new(), std::collections::HashSet::new());
-    for param in named_params(&module) {
-        let bare = rules.optional_prefix.and_then(|p| param.name.strip_prefix(p));
-        let name = [Some(param.name.as_str()), bare].into_iter().flatten().find(|n| checkpoint.shape(n).is_some());
-        match name {
-            Some(name) => {
-                let found = checkpoint.shape(name).expect("just found");
-                if found != param.shape {
-                    return Err(Error::Shape {
-                        path: checkpoint.path.clone(),
-                        name: name.into(),
-                        expected: param.shape,
-                        found: found.to_vec(),
-                    });
-                }
-                used.insert(name.to_owned());
-                sources.insert(param.id, (name.to_owned(), param));
-            }
-            None if rules.may_be_new.iter().any(|p| param.name.starts_with(p)) => report.new.push(param.name),
-            None => missing.push(param.name),
-        }
-    }
-    if !missing.is_empty() {
-        return Err(Error::MissingTensors { path: checkpoint.path.clone(), names: missing });
-    }
-    let (ignored, unexpected): (Vec<_>, Vec<_>) = checkpoint
-        .names()
-        .into_iter()
-        .filter(|n| !used.contains(n))
-        .partition(|n| rules.ignore.iter().any(|i| n.contains(i)));
-    if !unexpected.is_empty() {
-        return Err(Error::UnexpectedTensors { path: checkpoint.path.clone(), names: unexpected });
-    }
-    report.ignored = ignored;
-    report.loaded = sources.len();
+    let (sources, report) = plan(&module, &checkpoint.path, &checkpoint.names(), |n| checkpoint.shape(n), rules)?;
     let mut fill = Fill { checkpoint, sources, failed: None };
     let module = module.map(&mut fill);
     match fill.failed {
@@ -266,9 +233,54 @@ pub fn load<M: Module>(module: M, checkpoint: &Checkpoint, rules: LoadRules) -> 
     }
 }
 
+/// Where each parameter is read from: its id, the name in the file, the parameter.
+type Sources = HashMap<burn::module::ParamId, (String, NamedParam)>;
+
+/// Compares a module with the `names` and shapes of a file; reads no value and initialises nothing.
+pub(crate) fn plan<'a, M: Module>(
+    module: &M,
+    path: &Path,
+    names: &[String],
+    shape: impl Fn(&str) -> Option<&'a [usize]>,
+    rules: LoadRules,
+) -> Result<(Sources, LoadReport)> {
+    let mut report = LoadReport::default();
+    let mut sources = Sources::new();
+    let (mut missing, mut used) = (Vec::new(), std::collections::HashSet::new());
+    for param in named_params(module) {
+        let bare = rules.optional_prefix.and_then(|p| param.name.strip_prefix(p));
+        let other = rules.tied.iter().find(|(_, own)| *own == param.name).map(|(other, _)| other.as_str());
+        let candidates = [Some(param.name.as_str()), bare, other].into_iter().flatten();
+        let found = candidates.into_iter().find_map(|n| Some((n.to_owned(), shape(n)?)));
+        match found {
+            Some((name, found)) if found != param.shape => {
+                let (path, found) = (path.into(), found.to_vec());
+                return Err(Error::Shape { path, name, expected: param.shape, found });
+            }
+            Some((name, _)) => {
+                used.insert(name.clone());
+                sources.insert(param.id, (name, param));
+            }
+            None if rules.may_be_new.iter().any(|p| param.name.starts_with(p)) => report.new.push(param.name),
+            None => missing.push(param.name),
+        }
+    }
+    if !missing.is_empty() {
+        return Err(Error::MissingTensors { path: path.into(), names: missing });
+    }
+    let leave = |n: &String| rules.ignore.iter().any(|i| n.contains(i)) || rules.tied.iter().any(|(o, _)| o == n);
+    let (ignored, unexpected): (Vec<_>, Vec<_>) = names.iter().filter(|n| !used.contains(*n)).cloned().partition(leave);
+    if !unexpected.is_empty() {
+        return Err(Error::UnexpectedTensors { path: path.into(), names: unexpected });
+    }
+    report.ignored = ignored;
+    report.loaded = sources.len();
+    Ok((sources, report))
+}
+
 struct Fill<'a> {
     checkpoint: &'a Checkpoint,
-    sources: HashMap<burn::module::ParamId, (String, NamedParam)>,
+    sources: Sources,
     failed: Option<Error>,
 }
 

@@ -9,14 +9,15 @@
 
 #![allow(non_snake_case, reason = "parameters bear their published names")]
 
-use crate::attention::{alibi_bias, join_heads, key_bias, split_heads};
-use crate::batch::TokenBatch;
-use crate::fused::{attention, gelu, glu_gelu, norm};
+use crate::attention::{Bias, attend, split_heads};
+use crate::bert::segments;
+use crate::fused::{gelu, glu_gelu, norm};
+use crate::layers::lookup;
+use crate::{Pass, Pooling, TokenBatch};
 use burn::module::Module;
 use burn::nn::{Embedding, EmbeddingConfig, LayerNorm, LayerNormConfig, Linear, LinearConfig};
 use burn::tensor::activation::tanh;
-use burn::tensor::module::embedding;
-use burn::tensor::{Device, Int, Tensor};
+use burn::tensor::{Device, Tensor};
 use peft_core::Hooks;
 use serde::{Deserialize, Serialize};
 
@@ -205,52 +206,41 @@ impl Dnabert2 {
         &self.config
     }
 
-    /// Hidden states: first the embeddings, then the output of each layer, [batch, seq, hidden] each. With prompt
-    /// tuning's virtual tokens `seq` grows by their number.
-    pub fn hidden_states(&self, batch: &TokenBatch, hooks: &dyn Hooks) -> Vec<Tensor<3>> {
-        let mut states = Vec::with_capacity(self.config.num_hidden_layers + 1);
-        self.run(batch, hooks, |h| states.push(h.clone()));
-        states
-    }
-
-    /// The last hidden state, [batch, seq, hidden].
-    pub fn encode(&self, batch: &TokenBatch, hooks: &dyn Hooks) -> Tensor<3> {
-        self.run(batch, hooks, |_| ())
-    }
-
-    fn run(&self, batch: &TokenBatch, hooks: &dyn Hooks, mut each: impl FnMut(&Tensor<3>)) -> Tensor<3> {
-        let heads = self.config.num_attention_heads;
-        let mut h = hooks.embeddings(self.bert.embeddings.forward(batch, &self.config)); // [batch, seq, hidden]
-        each(&h);
-        let [_, seq, _] = h.dims();
-        // Virtual tokens stand before the sequence and are always seen, as a prefix of keys is.
-        let before = hooks.prefix_len() + hooks.virtual_tokens();
-        let mut bias = alibi_bias(heads, seq, hooks.prefix_len(), &h.device().inner()); // [1, heads, seq, keys]
-        if let Some(mask) = &batch.mask {
-            bias = bias + key_bias(mask, before); // [batch, heads, seq, keys]
-        }
+    /// The last hidden state, [batch, seq, hidden]; with prompt tuning's virtual tokens `seq` grows by their number.
+    pub fn forward(&self, batch: &TokenBatch, pass: &mut Pass) -> Tensor<3> {
+        let (config, hooks) = (&self.config, pass.hooks());
+        let mut h = self.bert.embeddings.forward(batch, config, hooks); // [batch, seq, hidden]
+        pass.hidden(&h);
+        let ([rows, seq, _], heads) = (h.dims(), config.num_attention_heads);
+        let prefix = hooks.prefix_len();
+        let bias = Bias::new(seq, prefix + seq, prefix, batch.mask.as_ref());
+        let bias = bias.alibi(heads).prepared(heads, seq, rows, &h.device().inner());
         for (i, layer) in self.bert.encoder.layer.iter().enumerate() {
-            h = layer.forward(h, i, &self.config, bias.clone(), hooks);
-            each(&h);
+            h = layer.forward(h, i, config, &bias, pass);
+            pass.hidden(&h);
         }
         h
     }
 
-    /// Pooled first token, [batch, hidden], if the checkpoint has a pooler.
-    pub fn pool(&self, h: Tensor<3>, hooks: &dyn Hooks) -> Option<Tensor<2>> {
-        let [batch, _, d] = h.dims();
+    /// tanh of a dense layer on the first token of the last hidden state, [batch, hidden], if the checkpoint has a pooler.
+    pub fn pool(&self, h: &Tensor<3>, batch: &TokenBatch, hooks: &dyn Hooks) -> Option<Tensor<2>> {
         let pooler = self.bert.pooler.as_ref()?;
-        let first = h.slice([0..batch, 0..1, 0..d]); // [batch, 1, hidden]
-        Some(tanh(hooks.linear(&pooler.dense, first)).reshape([batch, d]))
+        Some(tanh(peft_core::linear(hooks, &pooler.dense, Pooling::Cls.pool(h.clone(), batch))))
+    }
+
+    /// [`Self::forward`] with adapters and nothing else.
+    pub fn encode(&self, batch: &TokenBatch, hooks: &dyn Hooks) -> Tensor<3> {
+        self.forward(batch, &mut Pass::new().with_hooks(hooks))
     }
 
     /// Scores of every token at every position, [batch, seq, vocab].
     ///
     /// # Panics
     /// If the model was made without its masked-language head.
-    pub fn mlm_logits(&self, h: Tensor<3>) -> Tensor<3> {
+    pub fn lm_logits(&self, h: Tensor<3>, hooks: &dyn Hooks) -> Tensor<3> {
         let head = &self.cls.as_ref().expect("a model made with Parts::mlm_head").predictions;
-        let h = norm(&head.transform.LayerNorm, gelu(head.transform.dense.forward(h)), self.config.layer_norm_eps);
+        let h = gelu(hooks.linear(&head.transform.dense, h));
+        let h = norm(&head.transform.LayerNorm, h, self.config.layer_norm_eps);
         let words = self.bert.embeddings.word_embeddings.weight.val().transpose(); // [hidden, vocab]
         h.matmul(words.unsqueeze()) + head.decoder.bias.val().unsqueeze()
     }
@@ -264,44 +254,24 @@ impl Bert {
 }
 
 impl Embeddings {
-    fn forward(&self, batch: &TokenBatch, config: &Dnabert2Config) -> Tensor<3> {
-        let words = lookup(&self.word_embeddings, batch.ids.clone(), config.pad_token_id); // [batch, seq, hidden]
-        let types = match &batch.type_ids {
-            Some(ids) => self.token_type_embeddings.forward(ids.clone()),
-            None => self.token_type_embeddings.weight.val().narrow(0, 0, 1).unsqueeze(),
-        };
+    fn forward(&self, batch: &TokenBatch, config: &Dnabert2Config, hooks: &dyn Hooks) -> Tensor<3> {
+        let words = lookup(&self.word_embeddings, &batch.ids, Some(config.pad_token_id), hooks);
+        let words = hooks.embeddings(words); // [batch, seq, hidden]
+        let virtual_tokens = words.dims()[1] - batch.dims()[1];
+        let types = segments(&self.token_type_embeddings, batch.type_ids.as_ref(), virtual_tokens, hooks);
         norm(&self.LayerNorm, words + types, config.layer_norm_eps)
     }
 }
 
-/// Embedding whose padding row gets no gradient from the look-up, as torch's `padding_idx` does.
-fn lookup(layer: &Embedding, ids: Tensor<2, Int>, padding: u32) -> Tensor<3> {
-    let weight = layer.weight.val();
-    if !weight.is_require_grad() {
-        return embedding(weight, ids);
-    }
-    let is_padding = ids.clone().equal_elem(padding); // [batch, seq]
-    let found = embedding(weight, ids); // [batch, seq, hidden]
-    let is_padding = is_padding.unsqueeze_dim::<3>(2).expand(found.dims());
-    found.clone().mask_where(is_padding, found.detach())
-}
-
 impl Layer {
-    fn forward(
-        &self,
-        h: Tensor<3>,
-        block: usize,
-        config: &Dnabert2Config,
-        bias: Tensor<4>,
-        hooks: &dyn Hooks,
-    ) -> Tensor<3> {
-        let (heads, eps) = (config.num_attention_heads, config.layer_norm_eps);
+    fn forward(&self, h: Tensor<3>, block: usize, config: &Dnabert2Config, bias: &Bias, pass: &mut Pass) -> Tensor<3> {
+        let (hooks, heads, eps) = (pass.hooks(), config.num_attention_heads, config.layer_norm_eps);
         let [_, _, d] = h.dims();
         let qkv = hooks.linear(&self.attention.self_.Wqkv, h.clone()); // [batch, seq, 3·hidden]
         let part = |i: usize| split_heads(qkv.clone().narrow(2, i * d, d), heads); // [batch, heads, seq, d_head]
         let (k, v) = hooks.key_value(block, part(1), part(2));
         let scale = ((d / heads) as f32).sqrt().recip();
-        let context = join_heads(attention(part(0), k, v, Some(bias), scale)); // [batch, seq, hidden]
+        let context = attend(part(0), k, v, bias, scale, pass); // [batch, seq, hidden]
         let out = hooks.linear(&self.attention.output.dense, context);
         let h = norm(&self.attention.output.LayerNorm, out + h, eps);
 

@@ -76,6 +76,14 @@ pub enum Error {
         /// The file's data type.
         found: String,
     },
+    /// A model cannot read what it was given.
+    #[error("row {row}: {reason}")]
+    Input {
+        /// Which sequence, from 0.
+        row: usize,
+        /// What was expected and what was found.
+        reason: String,
+    },
 }
 
 impl Error {

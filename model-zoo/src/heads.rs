@@ -1,8 +1,15 @@
 //! Classification heads: what turns hidden states into the scores of labels.
 
+mod objective;
+mod token;
+
+pub use objective::{Objective, binary_cross_entropy, cross_entropy, mean_squared_error, next_token_loss};
+pub use token::TokenHead;
+
+use crate::TokenBatch;
 use crate::fused::gelu;
+use crate::pooling;
 use crate::transparent::transparent_module;
-use crate::{Pooling, TokenBatch};
 use burn::module::Module;
 use burn::nn::{Dropout, DropoutConfig, Linear, LinearConfig};
 use burn::tensor::activation::tanh;
@@ -17,6 +24,8 @@ pub enum HeadKind {
     Bert,
     /// ESM's and Nucleotide Transformer's: dense, tanh and a linear layer on the first token.
     Esm,
+    /// OPT's and LLaMA's: a linear layer without bias on the last token.
+    Last,
     /// Ours: sees where in the sequence each feature stands; see [`PositionHead`].
     Position,
 }
@@ -50,10 +59,12 @@ pub enum Head {
     Bert(BertHead),
     /// See [`HeadKind::Esm`].
     Esm(EsmHead),
+    /// See [`HeadKind::Last`].
+    Last(LastTokenHead),
     /// See [`HeadKind::Position`].
     Position(PositionHead),
 }
-transparent_module!(Head { Bert, Esm, Position });
+transparent_module!(Head { Bert, Esm, Last, Position });
 
 /// `classifier` on the pooled first token, with `bert.pooler` if the base has none.
 #[derive(Module, Debug)]
@@ -84,6 +95,13 @@ pub struct EsmHead {
 struct EsmClassifier {
     dense: Linear,
     out_proj: Linear,
+}
+
+/// `score` on the last token.
+#[derive(Module, Debug)]
+pub struct LastTokenHead {
+    dropout: Dropout,
+    score: Linear, // [d_model, labels], no bias
 }
 
 /// A head for tasks where position matters.
@@ -127,6 +145,10 @@ impl HeadConfig {
                     out_proj: linear(self.d_model, self.num_labels),
                 },
             }),
+            HeadKind::Last => Head::Last(LastTokenHead {
+                dropout,
+                score: LinearConfig::new(self.d_model, self.num_labels).with_bias(false).init(device),
+            }),
             HeadKind::Position => Head::Position(PositionHead {
                 dropout,
                 classifier: PositionClassifier {
@@ -140,59 +162,61 @@ impl HeadConfig {
 }
 
 impl Head {
-    /// Scores of the labels, [batch, labels]. `h`: last hidden states, [batch, seq, d_model], whose first and last tokens
-    /// are special; `pooled`: [batch, d_model], what the base's own pooler gives, if it has one.
+    /// Scores of the labels, [batch, labels]. `h`: last hidden states, [batch, seq, d_model], with any virtual tokens before
+    /// the batch's own; `pooled`: [batch, d_model], what the base's own pooler gives, if it has one. [`HeadKind::Position`]
+    /// takes the first and the last token for special ones.
     pub fn forward(&self, h: Tensor<3>, batch: &TokenBatch, pooled: Option<Tensor<2>>) -> Tensor<2> {
+        let skip = h.dims()[1] - batch.dims()[1];
+        let first = |h: Tensor<3>| batch.pick(h, skip, |row| batch.first(row)); // [batch, d_model]
         match self {
-            Self::Bert(head) => head.forward(h, pooled),
-            Self::Esm(head) => head.forward(h),
+            Self::Bert(head) => head.forward(|| first(h), pooled),
+            Self::Esm(head) => head.forward(first(h)),
+            Self::Last(head) => {
+                let last = batch.pick(h, skip, |row| batch.last(row)); // [batch, d_model]
+                head.score.forward(head.dropout.forward(last))
+            }
             Self::Position(head) => head.forward(h, batch),
         }
     }
 }
 
-/// [batch, seq, d] to the first token's [batch, d].
-fn first_token(h: Tensor<3>) -> Tensor<2> {
-    let [batch, _, d] = h.dims();
-    h.narrow(1, 0, 1).reshape([batch, d])
-}
-
 impl BertHead {
-    fn forward(&self, h: Tensor<3>, pooled: Option<Tensor<2>>) -> Tensor<2> {
+    fn forward(&self, first: impl FnOnce() -> Tensor<2>, pooled: Option<Tensor<2>>) -> Tensor<2> {
         let pooled = match (&self.bert, pooled) {
-            (Some(own), _) => tanh(own.pooler.dense.forward(first_token(h))),
+            (Some(own), _) => tanh(own.pooler.dense.forward(first())),
             (None, Some(pooled)) => pooled,
-            (None, None) => first_token(h),
+            (None, None) => first(),
         };
         self.classifier.forward(self.dropout.forward(pooled))
     }
 }
 
 impl EsmHead {
-    fn forward(&self, h: Tensor<3>) -> Tensor<2> {
-        let x = self.dropout.forward(first_token(h));
-        let x = tanh(self.classifier.dense.forward(x));
+    fn forward(&self, first: Tensor<2>) -> Tensor<2> {
+        let x = tanh(self.classifier.dense.forward(self.dropout.forward(first)));
         self.classifier.out_proj.forward(self.dropout.forward(x))
     }
 }
 
 impl PositionHead {
     fn forward(&self, h: Tensor<3>, batch: &TokenBatch) -> Tensor<2> {
-        let [rows, seq, _] = h.dims();
-        let places = self.places(&batch.lengths, seq, &h.device().inner()); // [batch, bins, seq]
+        let (rows, seq) = (batch.dims()[0], batch.dims()[1]);
+        let h = h.clone().narrow(1, h.dims()[1] - seq, seq); // [batch, seq, d_model]
+        let spans: Vec<_> = (0..rows).map(|row| bases(batch, row)).collect();
+        let places = self.places(&spans, seq, &h.device().inner()); // [batch, bins, seq]
         let u = gelu(self.classifier.dense.forward(h.clone())); // [batch, seq, features]
         let features = u.dims()[2];
         let read = places.matmul(u).reshape([rows, self.bins * features]);
-        let [mean, max] = [Pooling::Mean, Pooling::Max].map(|pooling| pooling.pool(h.clone(), batch)); // [batch, d_model]
-        let all = Tensor::cat(vec![read, mean, max, first_token(h)], 1);
+        let (mean, max) = (pooling::mean(h.clone(), &spans), pooling::max(h.clone(), &spans)); // [batch, d_model]
+        let first = batch.pick(h, 0, |row| batch.first(row));
+        let all = Tensor::cat(vec![read, mean, max, first], 1);
         self.classifier.out_proj.forward(self.dropout.forward(all))
     }
 
     /// Reading weights, [batch, bins, seq]: row j interpolates between the bases around place j.
-    fn places(&self, lengths: &[usize], seq: usize, device: &Device) -> Tensor<3> {
-        let mut weights = vec![0.0_f32; lengths.len() * self.bins * seq];
-        for (b, &length) in lengths.iter().enumerate() {
-            let (first, bases) = bases(length);
+    fn places(&self, spans: &[(usize, usize)], seq: usize, device: &Device) -> Tensor<3> {
+        let mut weights = vec![0.0_f32; spans.len() * self.bins * seq];
+        for (b, &(first, bases)) in spans.iter().enumerate() {
             for j in 0..self.bins {
                 let row = (b * self.bins + j) * seq + first;
                 let place = (bases - 1) as f32 * j as f32 / (self.bins.max(2) - 1) as f32;
@@ -204,11 +228,12 @@ impl PositionHead {
                 }
             }
         }
-        Tensor::from_data(TensorData::new(weights, [lengths.len(), self.bins, seq]), device)
+        Tensor::from_data(TensorData::new(weights, [spans.len(), self.bins, seq]), device)
     }
 }
 
-/// First base and number of bases in a row of `length` tokens; a row of specials alone reads what it has.
-pub(crate) fn bases(length: usize) -> (usize, usize) {
-    if length > 2 { (1, length - 2) } else { (0, length) }
+/// Column of the first base and number of bases of a row; a row of specials alone reads what it has.
+fn bases(batch: &TokenBatch, row: usize) -> (usize, usize) {
+    let (first, length) = (batch.first(row), batch.lengths[row]);
+    if length > 2 { (first + 1, length - 2) } else { (first, length) }
 }

@@ -5,7 +5,7 @@
 //!
 //! ```
 //! use burn::tensor::Device;
-//! use model_zoo::{Pooling, TokenBatch, seed};
+//! use model_zoo::{Pass, Pooling, TokenBatch, seed};
 //! use model_zoo::dnabert2::{Dnabert2Config, Parts};
 //! use peft_core::Plain;
 //!
@@ -14,16 +14,16 @@
 //! let model = seed::initialise(config.init(Parts { mlm_head: true, pooler: false }, &device), 1, 0.02);
 //!
 //! let batch = TokenBatch::from_rows(&[vec![1, 20, 21, 22, 2], vec![1, 30, 2]], 3, &device);
-//! let h = model.encode(&batch, &Plain); // [batch, seq, d_model]
+//! let h = model.forward(&batch, &mut Pass::new()); // [batch, seq, d_model]
 //! assert_eq!(h.dims(), [2, 5, 32]);
-//! assert_eq!(model.mlm_logits(h.clone()).dims(), [2, 5, 4096]);
+//! assert_eq!(model.lm_logits(h.clone(), &Plain).dims(), [2, 5, 4096]);
 //! assert_eq!(Pooling::Mean.pool(h, &batch).dims(), [2, 32]);
 //! ```
 //!
 //! | module | what |
 //! |---|---|
 //! | [`base`] | a base of any family from a model folder, as the hub lays it out |
-//! | [`dnabert2`], [`nucleotide_transformer`] | one family a file: configuration, init, forward |
+//! | [`bert`], [`dnabert2`], [`nucleotide_transformer`], [`opt`], [`llama`] | one family a file: configuration, init, forward |
 //! | [`heads`] | classification heads: the originals' and one that knows positions |
 //! | [`checkpoint`] | safetensors files, read tensor by tensor, every name and shape checked first |
 //! | [`attention`] | attention, ALiBi, rotary positions |
@@ -33,19 +33,28 @@
 pub mod attention;
 pub mod base;
 mod batch;
+pub mod bert;
+mod cache;
+mod causal;
 pub mod checkpoint;
 pub mod dnabert2;
 mod error;
 pub mod fused;
 pub mod heads;
+mod layers;
+pub mod llama;
 mod names;
 pub mod nucleotide_transformer;
+pub mod opt;
+mod pass;
 mod pooling;
 pub mod seed;
 mod transparent;
 
 pub use base::{Base, BaseConfig, Purpose};
-pub use batch::TokenBatch;
+pub use batch::{Side, TokenBatch};
+pub use cache::KvCache;
 pub use error::{Error, Result};
 pub use names::{NamedParam, named_params};
+pub use pass::{Pass, Trace};
 pub use pooling::Pooling;

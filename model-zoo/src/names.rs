@@ -1,7 +1,7 @@
 //! Parameter paths: how a field of a Rust struct is called in the published checkpoint.
 //!
 //! Fields bear the published names, with two exceptions that hold everywhere: a trailing underscore is dropped
-//! (`self_` is `self`, a keyword in Rust), and Burn's layer norm says `gamma`, `beta` where checkpoints say `weight`, `bias`.
+//! (`self_` is `self`, a keyword in Rust), and Burn's norms say `gamma`, `beta` where checkpoints say `weight`, `bias`.
 
 use burn::module::{Module, ModuleVisitor, Param, ParamId};
 use burn::tensor::Tensor;
@@ -23,7 +23,7 @@ impl Path {
 
     /// Name in the checkpoint, such as `bert.encoder.layer.0.attention.self.Wqkv.weight`.
     pub(crate) fn published(&self) -> String {
-        let norm = self.container() == "Struct:LayerNorm";
+        let norm = self.is_norm();
         let mut name = String::new();
         for (i, (segment, _)) in self.segments.iter().enumerate() {
             if i > 0 {
@@ -37,6 +37,11 @@ impl Path {
             });
         }
         name
+    }
+
+    /// True for the scale or shift of a layer norm or RMS norm.
+    pub(crate) fn is_norm(&self) -> bool {
+        matches!(self.container(), "Struct:LayerNorm" | "Struct:RmsNorm")
     }
 
     /// True for the weight of a `Linear`: checkpoints hold it as [out, in], Burn as [in, out].

@@ -1,24 +1,34 @@
-//! Nucleotide Transformer v2: ESM's encoder with rotary positions and a SwiGLU feed-forward layer without biases.
+//! Nucleotide Transformer, versions 1 and 2: ESM's encoder.
 //!
-//! Paper: Dalla-Torre et al., "Nucleotide Transformer", Nature Methods 2025. Upstream code: `modeling_esm.py` beside the
-//! checkpoints `InstaDeepAI/nucleotide-transformer-v2-*`. Pre-norm, queries scaled before the rotation, "rotate half"
-//! layout, exact (erf) GELU in the masked-language head.
+//! Paper: Dalla-Torre et al., "Nucleotide Transformer", Nature Methods 2025. Upstream code: transformers' `modeling_esm.py` for
+//! version 1 (`InstaDeepAI/nucleotide-transformer-500m-*`, `-2.5b-*`) and the `modeling_esm.py` beside the checkpoints
+//! `InstaDeepAI/nucleotide-transformer-v2-*`. Pre-norm, queries scaled before the rotation, exact (erf) GELU.
 //!
-//! Known differences from upstream: the contact head and the stored, unused position table are ignored; dropout of the
-//! base is not applied. Version 1 (learned positions, token dropout) is refused by name.
+//! | | version 1 | version 2 |
+//! |---|---|---|
+//! | positions | learned; they count tokens and start at row `pad_token_id` + 1 | rotary, "rotate half" layout |
+//! | feed-forward | GELU with biases | SwiGLU without biases |
+//! | embeddings | mask tokens become 0 and the rest is scaled for it (token dropout) | as they are |
+//!
+//! ESM-2's own mixture (rotary positions, GELU, token dropout) follows from the same fields.
+//!
+//! Known differences from upstream: the contact head and version 2's stored, unused position table are ignored; dropout of the
+//! base is not applied. Positions count the tokens that the mask shows, where upstream counts ids other than padding: the
+//! same wherever padding is masked. [`MaskShare`] tells where upstream's outputs depend on padding.
 
 #![allow(non_snake_case, reason = "parameters bear their published names")]
 
-use crate::attention::{Rotary, join_heads, key_bias, split_heads};
-use crate::batch::TokenBatch;
-use crate::fused::{attention, gelu, glu_silu, norm};
+use crate::attention::{Bias, RopeScaling, Rotary, attend, rope_frequencies, split_heads};
+use crate::fused::{gelu, glu_silu, norm};
+use crate::layers::{Dense, linear, lookup, position_ids};
+use crate::{Pass, TokenBatch};
 use burn::module::{Module, Param};
-use burn::nn::{Embedding, EmbeddingConfig, LayerNorm, LayerNormConfig, Linear, LinearConfig};
+use burn::nn::{Embedding, EmbeddingConfig, LayerNorm, LayerNormConfig, Linear};
 use burn::tensor::{Device, Tensor};
 use peft_core::Hooks;
 use serde::{Deserialize, Serialize};
 
-/// Shape of a Nucleotide Transformer v2, under the names of its `config.json`.
+/// Shape of a Nucleotide Transformer, under the names of its `config.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct NucleotideTransformerConfig {
     /// Number of tokens.
@@ -38,20 +48,30 @@ pub struct NucleotideTransformerConfig {
     pub layer_norm_eps: f64,
     /// Id of the padding token.
     pub pad_token_id: u32,
+    /// Id of the mask token; token dropout needs it.
+    #[serde(default)]
+    pub mask_token_id: Option<u32>,
     /// Spread of initial values. Default 0.02.
     #[serde(default = "default_range")]
     pub initializer_range: f64,
-    /// Must be "rotary" (version 2).
+    /// "absolute" (version 1, the default) or "rotary" (version 2).
+    #[serde(default = "default_positions")]
     pub position_embedding_type: String,
-    /// Must be false (version 2).
+    /// Mask tokens are left out of the embeddings and the rest is scaled for it. Default false; version 1 says true.
     #[serde(default)]
     pub token_dropout: bool,
-    /// Must be false (version 2); ESM's default is true.
-    #[serde(default = "default_true")]
-    pub add_bias_fnn: bool,
-    /// Must be false (version 2).
+    /// What the share of mask tokens is taken of, in token dropout. No file has this field.
+    #[serde(skip)]
+    pub mask_share: MaskShare,
+    /// Only version 2 has this field: biases of the gated feed-forward layer. Without it, the layer is a plain one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub add_bias_fnn: Option<bool>,
+    /// A layer norm after the embeddings. Default false.
     #[serde(default)]
     pub emb_layer_norm_before: bool,
+    /// The output matrix is the word embeddings. Default false, as in every published checkpoint.
+    #[serde(default)]
+    pub tie_word_embeddings: bool,
 }
 
 fn default_eps() -> f64 {
@@ -60,9 +80,22 @@ fn default_eps() -> f64 {
 fn default_range() -> f64 {
     0.02
 }
-fn default_true() -> bool {
-    true
+fn default_positions() -> String {
+    "absolute".into()
 }
+
+/// What token dropout counts mask tokens against. It matters only where mask tokens and padding meet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum MaskShare {
+    /// The padded length, as transformers does: then the output of a sequence with mask tokens depends on its padding.
+    #[default]
+    Padded,
+    /// The sequence's own length: padding changes nothing.
+    Tokens,
+}
+
+/// Share of the tokens that ESM masked in training; token dropout scales for it.
+const MASKED_IN_TRAINING: f32 = 0.15 * 0.8;
 
 /// The encoder with the masked-language head that stands beside it; fields bear the published names.
 #[derive(Module, Debug)]
@@ -85,6 +118,8 @@ pub struct Esm {
 #[derive(Module, Debug)]
 struct Embeddings {
     word_embeddings: Embedding,
+    position_embeddings: Option<Embedding>, // [positions, hidden], version 1
+    layer_norm: Option<LayerNorm>,
 }
 
 #[derive(Module, Debug)]
@@ -96,8 +131,8 @@ struct Encoder {
 #[derive(Module, Debug)]
 struct Layer {
     attention: Attention,
-    intermediate: Dense, // [hidden, 2·intermediate], no bias
-    output: Dense,       // [intermediate, hidden], no bias
+    intermediate: Dense, // [hidden, intermediate], version 2 [hidden, 2·intermediate]
+    output: Dense,       // [intermediate, hidden]
     LayerNorm: LayerNorm,
 }
 
@@ -115,61 +150,72 @@ struct SelfAttention {
     value: Linear,
 }
 
-#[derive(Module, Debug)]
-struct Dense {
-    dense: Linear,
-}
-
 /// Dense, GELU, layer norm, decoder.
 #[derive(Module, Debug)]
 pub struct LmHead {
     dense: Linear,
     layer_norm: LayerNorm,
-    decoder: Linear, // [hidden, vocab], no bias
+    decoder: Option<Linear>, // [hidden, vocab], no bias; none if it is tied
     bias: Param<Tensor<1>>,
 }
 
 impl NucleotideTransformerConfig {
     /// What makes this configuration one that this model cannot be, if anything does.
     pub fn unsupported(&self) -> Option<String> {
-        let v1 = "Nucleotide Transformer v1 is not supported yet";
-        match self {
-            c if c.position_embedding_type != "rotary" => Some(format!(
-                "position_embedding_type: expected \"rotary\" (v2), found {:?}; {v1}",
-                c.position_embedding_type
-            )),
-            c if c.token_dropout || c.add_bias_fnn || c.emb_layer_norm_before => {
-                Some(format!("expected token_dropout, add_bias_fnn and emb_layer_norm_before to be false (v2); {v1}"))
-            }
-            c if c.hidden_size % c.num_attention_heads != 0 || (c.hidden_size / c.num_attention_heads) % 2 != 0 => {
-                Some(format!(
-                    "hidden_size {} does not split into {} heads of even width",
-                    c.hidden_size, c.num_attention_heads
-                ))
-            }
-            _ => None,
+        if !matches!(self.position_embedding_type.as_str(), "rotary" | "absolute") {
+            let found = &self.position_embedding_type;
+            return Some(format!("position_embedding_type: expected \"absolute\" or \"rotary\", found {found:?}"));
+        }
+        if self.token_dropout && self.mask_token_id.is_none() {
+            return Some("token_dropout needs a mask_token_id".into());
+        }
+        let (d, heads) = (self.hidden_size, self.num_attention_heads);
+        if heads == 0 || d % heads != 0 || (self.rotary() && (d / heads) % 2 != 0) {
+            return Some(format!("hidden_size {d} does not split into {heads} heads of even width"));
+        }
+        None
+    }
+
+    /// True if positions are rotary and not learned.
+    pub fn rotary(&self) -> bool {
+        self.position_embedding_type == "rotary"
+    }
+
+    /// Most tokens of a sequence. The table of version 1 keeps rows for padding, which no token reads.
+    pub fn max_tokens(&self) -> usize {
+        match self.rotary() {
+            true => self.max_position_embeddings,
+            false => self.max_position_embeddings.saturating_sub(self.pad_token_id as usize + 1),
         }
     }
 
     /// The model with lazy parameters: nothing is allocated until a checkpoint or [`crate::seed::initialise`] fills them.
     pub fn init(&self, mlm_head: bool, device: &Device) -> NucleotideTransformer {
         let d = self.hidden_size;
-        let linear = |d_in, d_out, bias| LinearConfig::new(d_in, d_out).with_bias(bias).init(device);
-        let dense = |d_in, d_out, bias| Dense { dense: linear(d_in, d_out, bias) };
+        let linear = |d_in, d_out, bias| linear(d_in, d_out, bias, device);
         let norm = || LayerNormConfig::new(d).with_epsilon(self.layer_norm_eps).init(device);
+        let (gates, ffn_bias) = match self.add_bias_fnn {
+            Some(bias) => (2, bias),
+            None => (1, true),
+        };
         let layer = || Layer {
             attention: Attention {
                 self_: SelfAttention { query: linear(d, d, true), key: linear(d, d, true), value: linear(d, d, true) },
-                output: dense(d, d, true),
+                output: Dense::new(d, d, true, device),
                 LayerNorm: norm(),
             },
-            intermediate: dense(d, 2 * self.intermediate_size, false),
-            output: dense(self.intermediate_size, d, false),
+            intermediate: Dense::new(d, gates * self.intermediate_size, ffn_bias, device),
+            output: Dense::new(self.intermediate_size, d, ffn_bias, device),
             LayerNorm: norm(),
         };
         NucleotideTransformer {
             esm: Esm {
-                embeddings: Embeddings { word_embeddings: EmbeddingConfig::new(self.vocab_size, d).init(device) },
+                embeddings: Embeddings {
+                    word_embeddings: EmbeddingConfig::new(self.vocab_size, d).init(device),
+                    position_embeddings: (!self.rotary())
+                        .then(|| EmbeddingConfig::new(self.max_position_embeddings, d).init(device)),
+                    layer_norm: self.emb_layer_norm_before.then(norm),
+                },
                 encoder: Encoder {
                     layer: (0..self.num_hidden_layers).map(|_| layer()).collect(),
                     emb_layer_norm_after: norm(),
@@ -178,7 +224,7 @@ impl NucleotideTransformerConfig {
             lm_head: mlm_head.then(|| LmHead {
                 dense: linear(d, d, true),
                 layer_norm: norm(),
-                decoder: linear(d, self.vocab_size, false),
+                decoder: (!self.tie_word_embeddings).then(|| linear(d, self.vocab_size, false)),
                 bias: burn::nn::Initializer::Zeros.init([self.vocab_size], device),
             }),
             config: self.clone(),
@@ -192,48 +238,78 @@ impl NucleotideTransformer {
         &self.config
     }
 
-    /// Hidden states: first the embeddings, then the output of each layer, the last after the final layer norm,
-    /// [batch, seq, hidden] each. With prompt tuning's virtual tokens `seq` grows by their number.
-    pub fn hidden_states(&self, batch: &TokenBatch, hooks: &dyn Hooks) -> Vec<Tensor<3>> {
-        let mut states = Vec::with_capacity(self.config.num_hidden_layers + 1);
-        let last = self.run(batch, hooks, |h| states.push(h.clone()));
-        states.pop();
-        states.push(last);
-        states
-    }
-
-    /// The last hidden state, [batch, seq, hidden].
-    pub fn encode(&self, batch: &TokenBatch, hooks: &dyn Hooks) -> Tensor<3> {
-        self.run(batch, hooks, |_| ())
-    }
-
-    fn run(&self, batch: &TokenBatch, hooks: &dyn Hooks, mut each: impl FnMut(&Tensor<3>)) -> Tensor<3> {
-        let heads = self.config.num_attention_heads;
-        let mut h = self.esm.embeddings.word_embeddings.forward(batch.ids.clone()); // [batch, seq, hidden]
-        if let Some(mask) = &batch.mask {
-            h = h * mask.clone().unsqueeze_dim(2);
-        }
-        h = hooks.embeddings(h);
-        each(&h);
-        let [_, seq, d] = h.dims();
-        let before = hooks.prefix_len() + hooks.virtual_tokens();
-        let bias = batch.mask.as_ref().map(|mask| key_bias(mask, before)); // [batch, 1, 1, keys]
-        let rotary = Rotary::new(d / heads, seq, &h.device().inner());
+    /// The last hidden state, [batch, seq, hidden]; with prompt tuning's virtual tokens `seq` grows by their number.
+    pub fn forward(&self, batch: &TokenBatch, pass: &mut Pass) -> Tensor<3> {
+        let (config, hooks, heads) = (&self.config, pass.hooks(), self.config.num_attention_heads);
+        let mut h = self.esm.embeddings.forward(batch, config, hooks); // [batch, seq, hidden]
+        pass.hidden(&h);
+        let ([rows, seq, d], device) = (h.dims(), h.device().inner());
+        let prefix = hooks.prefix_len();
+        let bias = Bias::new(seq, prefix + seq, prefix, batch.mask.as_ref()).prepared(heads, seq, rows, &device);
+        let frequencies = rope_frequencies(d / heads, 10_000.0, &RopeScaling::None, seq);
+        let rotary = config.rotary().then(|| Rotary::new(&frequencies, 0, seq, &device));
         for (i, layer) in self.esm.encoder.layer.iter().enumerate() {
-            h = layer.forward(h, i, &self.config, &rotary, bias.clone(), hooks);
-            each(&h);
+            h = layer.forward(h, i, config, rotary.as_ref(), &bias, pass);
+            pass.hidden(&h);
         }
-        norm(&self.esm.encoder.emb_layer_norm_after, h, self.config.layer_norm_eps)
+        let h = norm(&self.esm.encoder.emb_layer_norm_after, h, config.layer_norm_eps);
+        pass.replace_last(&h);
+        h
+    }
+
+    /// [`Self::forward`] with adapters and nothing else.
+    pub fn encode(&self, batch: &TokenBatch, hooks: &dyn Hooks) -> Tensor<3> {
+        self.forward(batch, &mut Pass::new().with_hooks(hooks))
     }
 
     /// Scores of every token at every position, [batch, seq, vocab].
     ///
     /// # Panics
     /// If the model was made without its masked-language head.
-    pub fn mlm_logits(&self, h: Tensor<3>) -> Tensor<3> {
+    pub fn lm_logits(&self, h: Tensor<3>, hooks: &dyn Hooks) -> Tensor<3> {
         let head = self.lm_head.as_ref().expect("a model made with its masked-language head");
-        let h = norm(&head.layer_norm, gelu(head.dense.forward(h)), self.config.layer_norm_eps);
-        head.decoder.forward(h) + head.bias.val().unsqueeze()
+        let h = norm(&head.layer_norm, gelu(hooks.linear(&head.dense, h)), self.config.layer_norm_eps);
+        let scores = match &head.decoder {
+            Some(decoder) => hooks.linear(decoder, h),
+            None => h.matmul(self.esm.embeddings.word_embeddings.weight.val().transpose().unsqueeze()),
+        };
+        scores + head.bias.val().unsqueeze()
+    }
+}
+
+impl Embeddings {
+    fn forward(&self, batch: &TokenBatch, config: &NucleotideTransformerConfig, hooks: &dyn Hooks) -> Tensor<3> {
+        let pad = config.pad_token_id;
+        let mut words = lookup(&self.word_embeddings, &batch.ids, Some(pad), hooks); // [batch, seq, hidden]
+        if let (true, Some(mask_token)) = (config.token_dropout, config.mask_token_id) {
+            let kept = batch.ids.clone().not_equal_elem(mask_token).float(); // [batch, seq]
+            let mask = batch.mask_or_ones();
+            let masked = (mask.clone() - kept.clone() * mask.clone()).sum_dim(1); // [batch, 1]
+            let masked = match config.mask_share {
+                MaskShare::Padded => masked / batch.dims()[1] as f32,
+                MaskShare::Tokens => masked / mask.sum_dim(1),
+            };
+            let scale = (masked.neg() + 1.0).recip() * (1.0 - MASKED_IN_TRAINING);
+            words = words * (kept * scale).unsqueeze_dim(2);
+        }
+        let words = hooks.embeddings(words);
+        let virtual_tokens = words.dims()[1] - batch.dims()[1];
+        let mut h = words;
+        if let Some(layer) = &self.position_embeddings {
+            let positions = position_ids(batch, |_| 0, virtual_tokens, pad as usize + 1, i64::from(pad));
+            h = h + lookup(layer, &positions, Some(pad), hooks);
+        }
+        if let Some(layer) = &self.layer_norm {
+            h = norm(layer, h, config.layer_norm_eps);
+        }
+        match &batch.mask {
+            Some(mask) if virtual_tokens > 0 => {
+                let seen = Tensor::ones([batch.dims()[0], virtual_tokens], &mask.device());
+                h * Tensor::cat(vec![seen, mask.clone()], 1).unsqueeze_dim(2)
+            }
+            Some(mask) => h * mask.clone().unsqueeze_dim(2),
+            None => h,
+        }
     }
 }
 
@@ -243,22 +319,26 @@ impl Layer {
         h: Tensor<3>,
         block: usize,
         config: &NucleotideTransformerConfig,
-        rotary: &Rotary,
-        bias: Option<Tensor<4>>,
-        hooks: &dyn Hooks,
+        rotary: Option<&Rotary>,
+        bias: &Bias,
+        pass: &mut Pass,
     ) -> Tensor<3> {
-        let (heads, eps) = (config.num_attention_heads, config.layer_norm_eps);
+        let (hooks, heads, eps) = (pass.hooks(), config.num_attention_heads, config.layer_norm_eps);
         let x = norm(&self.attention.LayerNorm, h.clone(), eps); // [batch, seq, hidden]
         let site = |layer: &Linear| split_heads(hooks.linear(layer, x.clone()), heads); // [batch, heads, seq, d_head]
+        let turn = |x| match rotary {
+            Some(rotary) => rotary.rotate(x),
+            None => x,
+        };
         let scale = ((x.dims()[2] / heads) as f32).sqrt().recip();
-        let q = rotary.rotate(site(&self.attention.self_.query));
-        let k = rotary.rotate(site(&self.attention.self_.key));
-        let (k, v) = hooks.key_value(block, k, site(&self.attention.self_.value));
-        let context = join_heads(attention(q, k, v, bias, scale)); // [batch, seq, hidden]
+        let (q, k) = (site(&self.attention.self_.query), site(&self.attention.self_.key));
+        let (k, v) = hooks.key_value(block, turn(k), site(&self.attention.self_.value));
+        let context = attend(turn(q), k, v, bias, scale, pass); // [batch, seq, hidden]
         let h = h + hooks.linear(&self.attention.output.dense, context);
 
         let x = norm(&self.LayerNorm, h.clone(), eps);
-        let gated = hooks.linear(&self.intermediate.dense, x); // [batch, seq, 2·intermediate]
-        h + hooks.linear(&self.output.dense, glu_silu(gated))
+        let x = hooks.linear(&self.intermediate.dense, x); // [batch, seq, intermediate or 2·intermediate]
+        let x = if config.add_bias_fnn.is_some() { glu_silu(x) } else { gelu(x) };
+        h + hooks.linear(&self.output.dense, x)
     }
 }

@@ -27,7 +27,7 @@ pub fn initialise<M: Module>(module: M, seed: u64, std: f64) -> M {
             let shape = param.lazy_shape();
             let count = shape.num_elements();
             let name = self.path.published();
-            let values = if self.path.container() == "Struct:LayerNorm" {
+            let values = if self.path.is_norm() {
                 vec![if name.ends_with("weight") { 1.0 } else { 0.0 }; count]
             } else if D == 1 {
                 vec![0.0; count]

@@ -19,11 +19,14 @@ fn bases() -> Vec<Base> {
         max_position_embeddings: 64,
         layer_norm_eps: 1e-12,
         pad_token_id: 0,
+        mask_token_id: None,
         initializer_range: 0.02,
         position_embedding_type: "rotary".to_owned(),
         token_dropout: false,
-        add_bias_fnn: false,
+        mask_share: Default::default(),
+        add_bias_fnn: Some(false),
         emb_layer_norm_before: false,
+        tie_word_embeddings: false,
     };
     let configs = [BaseConfig::parse("test".as_ref(), dnabert2).unwrap(), BaseConfig::NucleotideTransformer(nt)];
     configs.map(|c| seed::initialise(c.init(true, false, &Device::default()), 7, 0.3)).into()
@@ -58,7 +61,7 @@ proptest! {
                 let single = base.encode(&alone, &Plain);
                 let found = h.clone().slice([i..i + 1, 0..row.len(), 0..d]);
                 close(&values(single.clone()), &values(found.clone()));
-                close(&values(base.mlm_logits(single.clone())), &values(base.mlm_logits(found)));
+                close(&values(base.lm_logits(single.clone(), &Plain)), &values(base.lm_logits(found, &Plain)));
                 for pooling in [Pooling::Mean, Pooling::Max, Pooling::Cls] {
                     let all = pooling.pool(h.clone(), &together).slice([i..i + 1, 0..d]);
                     close(&values(pooling.pool(single.clone(), &alone)), &values(all));

@@ -1,13 +1,11 @@
 //! The fixture checkpoints, run by the authors' own Python code: hidden states, logits, losses and gradients within 1e-4.
 
 use burn::module::{Module, ModuleVisitor, Param};
-use burn::tensor::activation::log_softmax;
 use burn::tensor::{Device, Gradients, Int, Tensor, TensorData};
-use model_zoo::checkpoint::{Checkpoint, LoadRules, load};
-use model_zoo::dnabert2::{Dnabert2, Dnabert2Config, Parts};
-use model_zoo::heads::{Head, HeadConfig, HeadKind};
-use model_zoo::nucleotide_transformer::{NucleotideTransformer, NucleotideTransformerConfig};
-use model_zoo::{TokenBatch, named_params};
+use model_zoo::attention::rope_frequencies;
+use model_zoo::checkpoint::{Checkpoint, LoadRules, Tensors, load};
+use model_zoo::heads::{Head, HeadConfig, cross_entropy, next_token_loss};
+use model_zoo::{Base, BaseConfig, Pass, Purpose, Side, TokenBatch, Trace, named_params};
 use peft_core::Plain;
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -30,25 +28,16 @@ fn int2(c: &Checkpoint, name: &str) -> Tensor<2, Int> {
 }
 
 fn batch(c: &Checkpoint, prefix: &str) -> TokenBatch {
-    let ids = int2(c, &format!("{prefix}input_ids"));
-    let optional =
-        |name: &str| c.shape(&format!("{prefix}{name}")).is_some().then(|| int2(c, &format!("{prefix}{name}")));
-    let mask = optional("attention_mask").map(|m| m.float());
-    let [rows, seq] = ids.dims();
-    let lengths = match &mask {
-        Some(m) => m
-            .clone()
-            .sum_dim(1)
-            .into_data()
-            .convert::<f32>()
-            .try_into_vec::<f32>()
-            .unwrap()
-            .iter()
-            .map(|n| *n as usize)
-            .collect(),
-        None => vec![seq; rows],
-    };
-    TokenBatch { ids, mask, type_ids: optional("token_type_ids"), lengths }
+    let of = |name: &str| format!("{prefix}{name}");
+    let ids = c.read_i64(&of("input_ids")).unwrap();
+    let seq = c.shape(&of("input_ids")).unwrap()[1];
+    let mask = c.shape(&of("attention_mask")).map(|_| c.read_i64(&of("attention_mask")).unwrap());
+    let mask = mask.unwrap_or_else(|| vec![1; ids.len()]);
+    let batch = TokenBatch::from_mask(&ids, &mask, seq, &Device::default()).unwrap();
+    match c.shape(&of("token_type_ids")) {
+        Some(_) => batch.with_type_ids(int2(c, &of("token_type_ids"))),
+        None => batch,
+    }
 }
 
 /// Largest difference where `rows` (one flag per leading index pair) says so.
@@ -62,20 +51,6 @@ fn compare<const D: usize>(what: &str, found: Tensor<D>, c: &Checkpoint, name: &
             assert!((f - w).abs() <= TOLERANCE, "{what}: {name}[{i}]: expected {w}, found {f}");
         }
     }
-}
-
-fn masked_lm_loss(logits: Tensor<3>, labels: Tensor<2, Int>) -> Tensor<1> {
-    let [b, s, v] = logits.dims();
-    let labels = labels.reshape([b * s]);
-    let kept = labels.clone().not_equal_elem(-100).float();
-    let picked =
-        log_softmax(logits.reshape([b * s, v]), 1).gather(1, labels.clamp_min(0).unsqueeze_dim(1)).reshape([b * s]);
-    (picked * kept.clone()).sum().neg() / kept.sum()
-}
-
-fn class_loss(logits: Tensor<2>, labels: Vec<i64>) -> Tensor<1> {
-    let labels = Tensor::<1, Int>::from_data(TensorData::from(&labels[..]), &logits.device().inner());
-    log_softmax(logits, 1).gather(1, labels.unsqueeze_dim(1)).mean().neg()
 }
 
 /// Gradients of a module's parameters under their published names and in the published layout.
@@ -120,120 +95,165 @@ fn kept(batch: &TokenBatch) -> Vec<bool> {
     batch.mask_or_ones().into_data().convert::<f32>().try_into_vec::<f32>().unwrap().iter().map(|m| *m == 1.0).collect()
 }
 
-fn dnabert2(device: &Device, pooler: bool) -> Dnabert2 {
-    let config = std::fs::read_to_string(fixture("dnabert2").join("config.json")).unwrap();
-    let config: Dnabert2Config = serde_json::from_str(&config).unwrap();
-    let model = config.init(Parts { mlm_head: true, pooler }, device);
-    let rules = LoadRules { may_be_new: &["bert.pooler."], ..Default::default() };
-    let weights = Checkpoint::open(fixture("dnabert2").join("model.safetensors")).unwrap();
-    let (model, report) = load(model, &weights, rules).unwrap();
-    assert_eq!(report.new.len(), if pooler { 2 } else { 0 });
-    if !pooler {
-        return model;
+/// The fixture's weights with the pooler that its classifier was run with, where it has one.
+fn weights(arch: &str) -> Checkpoint {
+    let dir = fixture(arch);
+    let mut tensors = Tensors::new();
+    let mut add = |file: &Checkpoint, wanted: &dyn Fn(&str) -> bool| {
+        for name in file.names().iter().filter(|n| wanted(n)) {
+            let shape = file.shape(name).unwrap().to_vec();
+            if let Ok(values) = file.read_f32(name) {
+                tensors.insert(name.clone(), (shape, values));
+            }
+        }
+    };
+    let mut files: Vec<_> = std::fs::read_dir(&dir).unwrap().map(|f| f.unwrap().path()).collect();
+    files.retain(|f| {
+        let name = f.file_name().unwrap().to_str().unwrap();
+        name.starts_with("model") && name.ends_with(".safetensors")
+    });
+    for file in files {
+        add(&Checkpoint::open(file).unwrap(), &|_| true);
     }
-    let head = Checkpoint::open(fixture("dnabert2").join("seqcls_head.safetensors")).unwrap();
-    let rules = LoadRules { ignore: &["classifier"], may_be_new: &["bert.e", "cls."], ..Default::default() };
-    load(model, &head, rules).unwrap().0
+    add(&Checkpoint::open(dir.join("seqcls_head.safetensors")).unwrap(), &|n| n.starts_with("bert.pooler"));
+    Checkpoint::from_tensors(dir.join("model.safetensors"), &tensors).unwrap()
 }
 
-fn nt_v2(device: &Device) -> NucleotideTransformer {
-    let config = std::fs::read_to_string(fixture("nt_v2").join("config.json")).unwrap();
-    let config: NucleotideTransformerConfig = serde_json::from_str(&config).unwrap();
-    assert_eq!(config.unsupported(), None);
-    let rules = LoadRules { ignore: &["inv_freq", "contact_head", "position_embeddings"], ..Default::default() };
-    let weights = Checkpoint::open(fixture("nt_v2").join("model.safetensors")).unwrap();
-    load(config.init(true, device), &weights, rules).unwrap().0
+fn model(arch: &str, device: &Device) -> Base {
+    let path = fixture(arch).join("config.json");
+    let config = BaseConfig::parse(&path, &std::fs::read_to_string(&path).unwrap()).unwrap();
+    Base::from_checkpoint(&config, &weights(arch), Purpose::LanguageModel, device).unwrap().base
 }
 
-fn head(arch: &str, kind: HeadKind, device: &Device) -> Head {
-    let config = HeadConfig { kind, d_model: 48, num_labels: 3, dropout: 0.0, bins: 0, features: 0, own_pooler: false };
+fn head(arch: &str, base: &Base, device: &Device) -> Head {
+    let config = HeadConfig {
+        kind: base.original_head(),
+        d_model: base.d_model(),
+        num_labels: 3,
+        dropout: 0.0,
+        bins: 0,
+        features: 0,
+        own_pooler: false,
+    };
     let file = Checkpoint::open(fixture(arch).join("seqcls_head.safetensors")).unwrap();
     load(config.init(device), &file, LoadRules { ignore: &["pooler"], ..Default::default() }).unwrap().0
 }
 
-#[test]
-fn dnabert2_outputs() {
-    let c = expected("dnabert2");
-    let device = Device::default();
-    let model = dnabert2(&device, true);
-    let b = batch(&c, "");
-    let keep = kept(&b);
-    let states = model.hidden_states(&b, &Plain);
-    for (i, h) in states.iter().enumerate() {
-        compare("dnabert2", h.clone(), &c, &format!("hidden_states.{i}"), Some(&keep));
+const ARCHITECTURES: [&str; 8] =
+    ["bert", "dnabert2", "nt_v1", "nt_v2", "opt_pre", "opt_post", "llama_mha", "llama_gqa"];
+
+fn lm_loss(base: &Base, logits: Tensor<3>, labels: Tensor<2, Int>) -> Tensor<1> {
+    if base.is_causal() {
+        return next_token_loss(logits, labels);
     }
-    let last = model.encode(&b, &Plain);
-    compare("dnabert2", last.clone(), &c, "last_hidden_state", Some(&keep));
-    compare("dnabert2", model.mlm_logits(last.clone()), &c, "logits", Some(&keep));
-    let pooled = model.pool(last.clone(), &Plain);
-    compare("dnabert2", pooled.clone().unwrap(), &c, "pooler_output", None);
-    compare("dnabert2", head("dnabert2", HeadKind::Bert, &device).forward(last, &b, pooled), &c, "cls_logits", None);
-    let single = batch(&c, "single.");
-    compare("single", model.mlm_logits(model.encode(&single, &Plain)), &c, "single.logits", None);
-    let bias = model_zoo::attention::alibi_bias(6, 13, 0, &device);
+    let [b, s, v] = logits.dims();
+    cross_entropy(logits.reshape([b * s, v]), labels.reshape([b * s]))
+}
+
+fn cls_logits(base: &Base, head: &Head, b: &TokenBatch) -> Tensor<2> {
+    let h = base.encode(b, &Plain);
+    let pooled = base.pool(&h, b, &Plain);
+    head.forward(h, b, pooled)
+}
+
+#[test]
+fn outputs() {
+    let device = Device::default();
+    for arch in ARCHITECTURES {
+        let (c, base) = (expected(arch), model(arch, &device));
+        let head = head(arch, &base, &device);
+        let has = |name: &str| c.shape(name).is_some();
+        let b = batch(&c, "");
+        let keep = kept(&b);
+        let mut trace = Trace::attentions();
+        let last = base.forward(&b, &mut Pass::new().with_trace(&mut trace));
+        assert_eq!(trace.hidden_states.len(), base.config().blocks() + 1, "{arch}");
+        for (i, h) in trace.hidden_states.into_iter().enumerate() {
+            compare(arch, h, &c, &format!("hidden_states.{i}"), Some(&keep));
+        }
+        assert_eq!(trace.attentions.len(), base.config().blocks(), "{arch}");
+        for (i, p) in trace.attentions.into_iter().enumerate().filter(|(i, _)| has(&format!("attentions.{i}"))) {
+            let [rows, heads, seq, _] = p.dims();
+            let rows_kept: Vec<bool> =
+                (0..rows * heads * seq).map(|at| keep[at / (heads * seq) * seq + at % seq]).collect();
+            compare(arch, p, &c, &format!("attentions.{i}"), Some(&rows_kept));
+        }
+        compare(arch, last.clone(), &c, "last_hidden_state", Some(&keep));
+        compare(arch, base.lm_logits(last.clone(), &Plain), &c, "logits", Some(&keep));
+        if let Some(pooled) = base.pool(&last, &b, &Plain) {
+            compare(arch, pooled, &c, "pooler_output", None);
+        }
+        compare(arch, cls_logits(&base, &head, &b), &c, "cls_logits", None);
+        let single = batch(&c, "single.");
+        compare(arch, base.lm_logits(base.encode(&single, &Plain), &Plain), &c, "single.logits", None);
+        compare(arch, cls_logits(&base, &head, &single), &c, "single.cls_logits", None);
+        assert_eq!(has("left.logits"), base.is_causal(), "{arch}");
+        if base.is_causal() {
+            let left = batch(&c, "left.");
+            assert_eq!(left.side, Side::Left);
+            let (h, keep) = (base.encode(&left, &Plain), kept(&left));
+            compare(arch, h.clone(), &c, "left.last_hidden_state", Some(&keep));
+            compare(arch, base.lm_logits(h, &Plain), &c, "left.logits", Some(&keep));
+            compare(arch, cls_logits(&base, &head, &left), &c, "left.cls_logits", None);
+            cached(arch, &base, &c);
+        }
+    }
+}
+
+/// Four tokens and then one by one through the cache.
+fn cached(arch: &str, base: &Base, c: &Checkpoint) {
+    let ids = c.read_i64("single.input_ids").unwrap();
+    let mut cache = base.cache(ids.len());
+    let mut logits = Vec::new();
+    for piece in std::iter::once(&ids[..4]).chain(ids[4..].chunks(1)) {
+        let ids = Tensor::from_data(TensorData::new(piece.to_vec(), [1, piece.len()]), &Device::default());
+        let batch = TokenBatch::new(ids, vec![piece.len()], Side::Left);
+        logits.push(base.lm_logits(base.forward(&batch, &mut Pass::new().with_cache(&mut cache)), &Plain));
+    }
+    compare(arch, Tensor::cat(logits, 1), c, "cached.logits", None);
+}
+
+#[test]
+fn alibi_and_rotary_tables() {
+    let device = Device::default();
+    let c = expected("dnabert2");
+    let bias = model_zoo::attention::alibi_bias(6, 13, &device);
     compare("dnabert2", bias, &c, "alibi_bias", None);
-}
-
-#[test]
-fn dnabert2_gradients() {
-    let c = expected("dnabert2");
-    let b = batch(&c, "");
-    let device = Device::default();
-    let model = dnabert2(&device, false).train().set_require_grad(true);
-    let loss = masked_lm_loss(model.mlm_logits(model.encode(&b, &Plain)), int2(&c, "labels"));
-    compare("loss", loss.clone(), &c, "loss", None);
-    let found = gradients(&model, &loss.backward());
-    compare_gradients(&c, "grad.lm.", &found);
-    let wanted = c.read_f32("grad_norm.lm").unwrap()[0];
-    assert!((norm(&found) - wanted).abs() < TOLERANCE * wanted, "{} {wanted}", norm(&found));
-
-    let model = dnabert2(&device, true).train().set_require_grad(true);
-    let head = head("dnabert2", HeadKind::Bert, &device).train().set_require_grad(true);
-    let h = model.encode(&b, &Plain);
-    let logits = head.forward(h.clone(), &b, model.pool(h, &Plain));
-    let loss = class_loss(logits, c.read_i64("cls_labels").unwrap());
-    compare("loss", loss.clone(), &c, "cls_loss", None);
-    let grads = loss.backward();
-    let mut found = gradients(&model, &grads);
-    found.extend(gradients(&head, &grads));
-    compare_gradients(&c, "grad.cls.", &found);
-}
-
-#[test]
-fn nucleotide_transformer_outputs() {
-    let c = expected("nt_v2");
-    let device = Device::default();
-    let model = nt_v2(&device);
-    let b = batch(&c, "");
-    let keep = kept(&b);
-    for (i, h) in model.hidden_states(&b, &Plain).into_iter().enumerate() {
-        compare("nt_v2", h, &c, &format!("hidden_states.{i}"), Some(&keep));
+    for arch in ["llama_mha", "llama_gqa"] {
+        let Base::Llama(model) = model(arch, &device) else { panic!("{arch} is a LLaMA") };
+        let (c, config) = (expected(arch), model.config().clone());
+        let (cos, sin) = config.rotary(0, 13, 13, &device).tables();
+        compare(arch, cos, &c, "rope.cos", None);
+        compare(arch, sin, &c, "rope.sin", None);
+        let found = rope_frequencies(config.head_dim, config.rope_theta, &config.rope_scaling, 13);
+        for (f, w) in found.iter().zip(c.read_f32("rope.inv_freq").unwrap()) {
+            assert!((*f as f32 - w).abs() < 1e-6 * w.abs(), "{arch}: {f} {w}");
+        }
     }
-    let last = model.encode(&b, &Plain);
-    compare("nt_v2", model.mlm_logits(last.clone()), &c, "logits", Some(&keep));
-    compare("nt_v2", head("nt_v2", HeadKind::Esm, &device).forward(last, &b, None), &c, "cls_logits", None);
-    let single = batch(&c, "single.");
-    compare("single", model.mlm_logits(model.encode(&single, &Plain)), &c, "single.logits", None);
 }
 
 #[test]
-fn nucleotide_transformer_gradients() {
-    let c = expected("nt_v2");
-    let b = batch(&c, "");
+fn gradients_of_both_losses() {
     let device = Device::default();
-    let model = nt_v2(&device).train().set_require_grad(true);
-    let loss = masked_lm_loss(model.mlm_logits(model.encode(&b, &Plain)), int2(&c, "labels"));
-    compare("loss", loss.clone(), &c, "loss", None);
-    let found = gradients(&model, &loss.backward());
-    compare_gradients(&c, "grad.lm.", &found);
-    let wanted = c.read_f32("grad_norm.lm").unwrap()[0];
-    assert!((norm(&found) - wanted).abs() < TOLERANCE * wanted);
+    for arch in ARCHITECTURES {
+        let (c, base) = (expected(arch), model(arch, &device).train().set_require_grad(true));
+        let b = batch(&c, "");
+        let logits = base.lm_logits(base.encode(&b, &Plain), &Plain);
+        let loss = lm_loss(&base, logits, int2(&c, "labels"));
+        compare(arch, loss.clone(), &c, "loss", None);
+        let found = gradients(&base, &loss.backward());
+        compare_gradients(&c, "grad.lm.", &found);
+        let wanted = c.read_f32("grad_norm.lm").unwrap()[0];
+        assert!((norm(&found) - wanted).abs() < TOLERANCE * wanted, "{arch}: {} {wanted}", norm(&found));
 
-    let head = head("nt_v2", HeadKind::Esm, &device).train().set_require_grad(true);
-    let loss = class_loss(head.forward(model.encode(&b, &Plain), &b, None), c.read_i64("cls_labels").unwrap());
-    compare("loss", loss.clone(), &c, "cls_loss", None);
-    let grads = loss.backward();
-    let mut found = gradients(&model, &grads);
-    found.extend(gradients(&head, &grads));
-    compare_gradients(&c, "grad.cls.", &found);
+        let head = head(arch, &base, &device).train().set_require_grad(true);
+        let labels = c.read_i64("cls_labels").unwrap();
+        let labels = Tensor::<1, Int>::from_data(TensorData::from(&labels[..]), &device);
+        let loss = cross_entropy(cls_logits(&base, &head, &b), labels);
+        compare(arch, loss.clone(), &c, "cls_loss", None);
+        let grads = loss.backward();
+        let mut found = gradients(&base, &grads);
+        found.extend(gradients(&head, &grads));
+        compare_gradients(&c, "grad.cls.", &found);
+    }
 }

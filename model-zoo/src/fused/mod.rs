@@ -16,7 +16,7 @@ mod softmax;
 
 pub use attention::attention;
 pub use gelu::gelu;
-pub use glu::{glu_gelu, glu_silu};
+pub use glu::{glu_gelu, glu_silu, silu_mul};
 pub use layer_norm::layer_norm;
 pub(crate) use layer_norm::norm;
 pub use rotary::rotary;
