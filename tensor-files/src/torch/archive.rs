@@ -9,7 +9,7 @@
 //! - `torch.serialization.set_crc32_options(False)` writes 0 for the checksum.
 
 use super::pickle::Pickle;
-use super::state_dict::{StateDict, Storage, check_crc};
+use super::state_dict::{StateDict, Storage};
 use crate::error::shortened;
 use crate::source::{Cursor, Source};
 use crate::{Error, Result};
@@ -42,13 +42,7 @@ pub(crate) fn open_zip(source: Source) -> Result<StateDict> {
     let storage = entries[&format!("{folder}/data.pkl")].locate(&source)?;
     let pickle = match storage.deflated {
         false => {
-            if storage.crc.is_some() {
-                let mut crc = flate2::Crc::new();
-                for window in source.windows(storage.start, storage.len, 1) {
-                    crc.update(&window?);
-                }
-                check_crc(&source, &storage, storage.crc.unwrap_or_default(), crc.sum())?;
-            }
+            storage.check(&source)?;
             Pickle::read(&source, &mut Cursor::new(&source, storage.start, storage.start + storage.len))?
         }
         true => {
@@ -154,11 +148,9 @@ pub(super) fn inflate(source: &Source, storage: &Storage) -> Result<Vec<u8>> {
     if bytes.len() as u64 != storage.len {
         return Err(wrong(if bytes.len() as u64 > storage.len { "more".into() } else { bytes.len().to_string() }));
     }
-    if let Some(expected) = storage.crc {
-        let mut crc = flate2::Crc::new();
-        crc.update(&bytes);
-        check_crc(source, storage, expected, crc.sum())?;
-    }
+    let mut crc = flate2::Crc::new();
+    crc.update(&bytes);
+    storage.compare(source, &crc)?;
     Ok(bytes)
 }
 

@@ -72,26 +72,36 @@ impl StateDict {
             let bytes = inflate(&self.source, storage).map_err(|e| e.of_tensor(name))?;
             return read(view, &Source::memory(self.source.path(), bytes), 0);
         }
-        if let Some(expected) = storage.crc
-            && !storage.crc_checked.load(Ordering::Relaxed)
-        {
-            let mut crc = flate2::Crc::new();
-            for window in self.source.windows(storage.start, storage.len, 1) {
-                crc.update(&window?);
-            }
-            check_crc(&self.source, storage, expected, crc.sum()).map_err(|e| e.of_tensor(name))?;
-            storage.crc_checked.store(true, Ordering::Relaxed);
-        }
+        storage.check(&self.source).map_err(|e| e.of_tensor(name))?;
         read(view, &self.source, storage.start)
     }
 }
 
-pub(super) fn check_crc(source: &Source, storage: &Storage, expected: u32, found: u32) -> Result<()> {
-    if found == expected {
-        return Ok(());
+impl Storage {
+    /// Compares stored bytes with their checksum, the first time it is asked.
+    pub(super) fn check(&self, source: &Source) -> Result<()> {
+        if self.crc.is_none() || self.crc_checked.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        let mut crc = flate2::Crc::new();
+        for window in source.windows(self.start, self.len, 1) {
+            crc.update(&window?);
+        }
+        self.compare(source, &crc)?;
+        self.crc_checked.store(true, Ordering::Relaxed);
+        Ok(())
     }
-    let (expected, found) = (format!("bytes with the CRC-32 {expected:08x}"), format!("{found:08x}"));
-    Err(Error::format(source.path(), expected, found).at(storage.start))
+
+    /// Compares the checksum of the unpacked bytes with the file's.
+    pub(super) fn compare(&self, source: &Source, found: &flate2::Crc) -> Result<()> {
+        match self.crc {
+            Some(expected) if expected != found.sum() => {
+                let expected = format!("bytes with the CRC-32 {expected:08x}");
+                Err(Error::format(source.path(), expected, format!("{:08x}", found.sum())).at(self.start))
+            }
+            _ => Ok(()),
+        }
+    }
 }
 
 /// The tensors of the state dict, each name once.

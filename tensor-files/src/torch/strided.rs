@@ -38,13 +38,13 @@ impl Strided {
         len: u64,
     ) -> Option<Self> {
         let count = shape.iter().try_fold(1_usize, |n, d| n.checked_mul(*d))?;
-        let steps = shape.iter().zip(&strides).map(|(n, stride)| (*n as u64).saturating_sub(1).checked_mul(*stride));
-        let reach = match count {
-            0 => 0,
-            _ => steps.sum::<Option<u64>>()?.checked_add(1)?,
-        };
+        if count == 0 {
+            return Some(Self { elements, offset: 0, shape, strides, count, reach: 0 });
+        }
+        let steps = shape.iter().zip(&strides).map(|(n, stride)| (*n as u64 - 1).checked_mul(*stride));
+        let reach = steps.sum::<Option<u64>>()?.checked_add(1)?;
         let end = offset.checked_add(reach)?.checked_mul(elements.size)?;
-        (count == 0 || end <= len).then_some(Self { elements, offset, shape, strides, count, reach })
+        (end <= len).then_some(Self { elements, offset, shape, strides, count, reach })
     }
 
     pub(super) fn dtype(&self) -> Dtype {
@@ -103,7 +103,7 @@ impl Strided {
 
     /// The elements in the order of the storage, for a view that has each of them once.
     fn span(&self, start: u64) -> Span {
-        let start = start + self.offset.saturating_mul(self.elements.size); // inside the file unless `count` is 0
+        let start = start + self.offset * self.elements.size; // inside the file
         Span { dtype: self.elements.dtype, start, count: self.count }
     }
 
