@@ -1,1 +1,21 @@
 //! Named tensors in the files that checkpoints are published in; nothing in them is ever executed.
+
+mod checkpoint;
+mod decode;
+mod dtype;
+mod error;
+mod format;
+mod index;
+mod json;
+mod reader;
+mod safetensors;
+mod source;
+mod torch;
+mod transpose;
+mod write;
+
+pub use checkpoint::Checkpoint;
+pub use dtype::{Dtype, TensorInfo};
+pub use error::{Error, Result};
+pub use source::Access;
+pub use write::{SaveDtype, Tensors, save, save_sharded, write_atomically};
