@@ -127,7 +127,7 @@ pub(crate) fn run(args: &PretrainArgs) -> Result<Outcome> {
 fn save(base: &Base, out: &Path) -> Result<(), model_zoo::Error> {
     base.save(out, SaveDtype::F16)?;
     let spec = serde_json::to_string(&TokenizerSpec::Letter).expect("plain data") + "\n";
-    model_zoo::checkpoint::write_atomically(&out.join(genome_tokenize::SPEC_FILE), spec.as_bytes())
+    Ok(model_zoo::checkpoint::write_atomically(&out.join(genome_tokenize::SPEC_FILE), spec.as_bytes())?)
 }
 
 fn fresh(args: &PretrainArgs, tokenizer: &Arc<dyn Tokenizer>, device: &burn::tensor::Device) -> Result<Base> {

@@ -169,7 +169,7 @@ impl<A: FolderAdapter> Classifier<A> {
             },
         )?;
         if let (Some(bytes), TokenizerSpec::Bpe { file, .. }) = (&foundation.tokenizer_file, &task.tokenizer) {
-            model_zoo::checkpoint::write_atomically(&dir.join(file), bytes)?;
+            model_zoo::checkpoint::write_atomically(&dir.join(file), bytes).map_err(model_zoo::Error::from)?;
         }
         Ok(())
     }
@@ -194,7 +194,8 @@ impl<A: FolderAdapter> Classifier<A> {
         let loaded = folder.load(fresh)?;
         let tensors =
             loaded.modules.iter().map(|(n, t)| (n.clone(), (t.shape().to_vec(), t.values().to_vec()))).collect();
-        let file = Checkpoint::from_tensors(dir.join("adapter_model.safetensors"), &tensors)?;
+        let file = Checkpoint::from_tensors(dir.join("adapter_model.safetensors"), &tensors)
+            .map_err(model_zoo::Error::from)?;
         let (head, _) = load(task.head.init(&device), &file, LoadRules::default())?;
         let classifier = Self { adapters: loaded.adapters, head, base: foundation.base.clone(), class_weights: None };
         Ok((classifier.valid(), task))

@@ -318,11 +318,7 @@ impl Base {
             return Err(Error::MissingFile { path: dir.into(), expected: "config.json" });
         }
         let config = BaseConfig::parse(&path, &std::fs::read_to_string(&path).map_err(Error::io(&path))?)?;
-        let weights = dir.join("model.safetensors");
-        if !weights.is_file() {
-            return Err(Error::MissingFile { path: dir.into(), expected: "model.safetensors" });
-        }
-        Self::from_checkpoint(&config, &Checkpoint::open(weights)?, purpose, device)
+        Self::from_checkpoint(&config, &Checkpoint::open_dir(dir)?, purpose, device)
     }
 
     /// A model from files that are in memory, such as those embedded in a program.
@@ -362,7 +358,7 @@ impl Base {
     pub fn save(&self, dir: &Path, dtype: SaveDtype) -> Result<()> {
         save(&dir.join("model.safetensors"), &export(self), dtype)?;
         let json = serde_json::to_string_pretty(&self.config().to_json()).expect("plain data");
-        write_atomically(&dir.join("config.json"), (json + "\n").as_bytes())
+        Ok(write_atomically(&dir.join("config.json"), (json + "\n").as_bytes())?)
     }
 
     /// The model's configuration.

@@ -30,14 +30,9 @@ pub enum Error {
         /// What was expected and what was found.
         reason: String,
     },
-    /// The weights file is broken as a whole.
-    #[error("{}: not a usable safetensors file: {reason}", path.display())]
-    Weights {
-        /// The file.
-        path: PathBuf,
-        /// What was expected and what was found.
-        reason: String,
-    },
+    /// A file of tensors is missing, broken or of another kind.
+    #[error(transparent)]
+    File(#[from] tensor_files::Error),
     /// Tensors that the model needs are not in the file.
     #[error("{}: {} tensor(s) missing, the first is {:?}", path.display(), names.len(), names[0])]
     MissingTensors {
@@ -65,16 +60,6 @@ pub enum Error {
         expected: Vec<usize>,
         /// The file's shape.
         found: Vec<usize>,
-    },
-    /// A tensor has a data type that cannot become f32.
-    #[error("{}: tensor {name:?}: expected f32, f16 or bf16, found {found}", path.display())]
-    Dtype {
-        /// The file.
-        path: PathBuf,
-        /// The tensor's name as published.
-        name: String,
-        /// The file's data type.
-        found: String,
     },
     /// A model cannot read what it was given.
     #[error("row {row}: {reason}")]
