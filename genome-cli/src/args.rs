@@ -2,6 +2,7 @@
 
 use crate::device::DeviceChoice;
 use crate::format_args::{ConvertArgs, DatasetArgs, ExtractArgs, OrfsArgs, StatsArgs};
+use crate::model_args::ForwardArgs;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use model_zoo::Pooling;
 use std::path::PathBuf;
@@ -24,6 +25,8 @@ pub(crate) enum Command {
     Predict(PredictArgs),
     /// Turn sequences into vectors
     Embed(EmbedArgs),
+    /// Run a checkpoint on token ids and write what every layer gives
+    Forward(ForwardArgs),
     /// Train a base model on whole genomes by masked-language modelling
     Pretrain(PretrainArgs),
     /// Count what is in files of any genome format
@@ -198,12 +201,14 @@ pub(crate) enum VectorFormat {
 /// Pooling on the command line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum PoolName {
-    /// Mean over the bases
+    /// Mean over the tokens
     Mean,
-    /// Maximum over the bases
+    /// Maximum over the tokens
     Max,
     /// The first, special token
     Cls,
+    /// The last token, for models whose tokens see only those before them
+    Last,
 }
 
 impl From<PoolName> for Pooling {
@@ -212,6 +217,7 @@ impl From<PoolName> for Pooling {
             PoolName::Mean => Self::Mean,
             PoolName::Max => Self::Max,
             PoolName::Cls => Self::Cls,
+            PoolName::Last => Self::Last,
         }
     }
 }

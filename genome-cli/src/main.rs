@@ -12,6 +12,8 @@ mod embed;
 mod extract;
 mod finetune;
 mod format_args;
+mod forward;
+mod model_args;
 mod orfs;
 mod output;
 mod predict;
@@ -50,6 +52,7 @@ fn main() -> ExitCode {
         Command::Finetune(args) => finetune::run(&args),
         Command::Predict(args) => predict::run(&args),
         Command::Embed(args) => embed::run(&args),
+        Command::Forward(args) => forward::run(&args),
         Command::Stats(args) => stats::run(&args),
         Command::Convert(args) => convert::run(&args),
         Command::Extract(args) => extract::run(&args),

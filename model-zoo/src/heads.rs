@@ -6,10 +6,11 @@ mod token;
 pub use objective::{Objective, binary_cross_entropy, cross_entropy, mean_squared_error, next_token_loss};
 pub use token::TokenHead;
 
-use crate::TokenBatch;
+use crate::checkpoint::{Checkpoint, LoadRules, load};
 use crate::fused::gelu;
 use crate::pooling;
 use crate::transparent::transparent_module;
+use crate::{Error, Result, TokenBatch};
 use burn::module::Module;
 use burn::nn::{Dropout, DropoutConfig, Linear, LinearConfig};
 use burn::tensor::activation::tanh;
@@ -162,6 +163,29 @@ impl HeadConfig {
 }
 
 impl Head {
+    /// The head that stands in a file, alone or beside other tensors; its kind and number of labels follow from the names and
+    /// shapes that the originals' classifiers have. A pooler in the file is the head's own. `d_model`: the base's.
+    ///
+    /// # Errors
+    /// [`crate::Error::MissingTensors`] if there is no classifier in the file, [`crate::Error::Shape`] if it is for
+    /// another base, and what reading reports.
+    pub fn from_checkpoint(file: &Checkpoint, d_model: usize, device: &Device) -> Result<Self> {
+        let kinds = [
+            ("score.weight", HeadKind::Last),
+            ("classifier.out_proj.weight", HeadKind::Esm),
+            ("classifier.weight", HeadKind::Bert),
+        ];
+        let Some((kind, shape)) = kinds.iter().find_map(|(name, kind)| Some((*kind, file.shape(name)?))) else {
+            let names = kinds.map(|(name, _)| name.to_owned()).to_vec();
+            return Err(Error::MissingTensors { path: file.path().into(), names });
+        };
+        let own_pooler = kind == HeadKind::Bert && file.shape("bert.pooler.dense.weight").is_some();
+        let num_labels = shape.first().copied().unwrap_or_default();
+        let config = HeadConfig { kind, d_model, num_labels, dropout: 0.0, bins: 0, features: 0, own_pooler };
+        let rules = LoadRules { ignore: &[""], ..Default::default() };
+        Ok(load(config.init(device), file, rules)?.0)
+    }
+
     /// Scores of the labels, [batch, labels]. `h`: last hidden states, [batch, seq, d_model], with any virtual tokens before
     /// the batch's own; `pooled`: [batch, d_model], what the base's own pooler gives, if it has one. [`HeadKind::Position`]
     /// takes the first and the last token for special ones.

@@ -1,0 +1,129 @@
+//! `genome forward`: a checkpoint's outputs for given token ids, layer by layer.
+
+use crate::model_args::ForwardArgs;
+use crate::{Outcome, bases, ui};
+use anyhow::{Result, anyhow, bail};
+use burn::tensor::{Device, Int, Tensor, TensorData};
+use model_zoo::checkpoint::{Checkpoint, SaveDtype, Tensors, save};
+use model_zoo::heads::Head;
+use model_zoo::{Base, Pass, Purpose, TokenBatch, Trace};
+use peft_core::{AdapterFolder, Adapters, Hooks, Plain};
+use peft_lora::{LoraConfig, LoraLinear};
+use std::path::Path;
+
+pub(crate) fn run(args: &ForwardArgs) -> Result<Outcome> {
+    let device = args.device.device.open()?.device;
+    let (base, has_lm) = open(&args.checkpoint, &device)?;
+    let inputs = Checkpoint::open(&args.inputs)?;
+    let batch = read_batch(&inputs, &base, &device)?;
+
+    let adapter = args.adapter.as_deref().map(|dir| read_adapter(dir, &base, &device)).transpose()?;
+    let bound = adapter.as_ref().map(|(adapters, _)| adapters.bind(&base)).transpose()?;
+    let hooks: &dyn Hooks = bound.as_ref().map_or(&Plain, |bound| bound);
+
+    let mut trace = if args.attentions { Trace::attentions() } else { Trace::new() };
+    let last = base.forward(&batch, &mut Pass::new().with_hooks(hooks).with_trace(&mut trace)); // [batch, seq, d_model]
+    let mut out = Tensors::new();
+    for (i, h) in trace.hidden_states.into_iter().enumerate() {
+        put(&mut out, format!("hidden_states.{i}"), h);
+    }
+    for (i, p) in trace.attentions.into_iter().enumerate() {
+        put(&mut out, format!("attentions.{i}"), p);
+    }
+    put(&mut out, "last_hidden_state".into(), last.clone());
+    if has_lm {
+        put(&mut out, "logits".into(), base.lm_logits(last.clone(), hooks));
+    }
+    let from_adapter = adapter.as_ref().and_then(|(_, head)| head.clone());
+    let head = match (from_adapter, &args.head) {
+        (Some(head), _) => Some(head),
+        (None, Some(file)) => Some(Head::from_checkpoint(&Checkpoint::open(file)?, base.d_model(), &device)?),
+        (None, None) => None,
+    };
+    if let Some(head) = head {
+        let pooled = base.pool(&last, &batch, hooks);
+        put(&mut out, "cls_logits".into(), head.forward(last, &batch, pooled));
+    }
+    save(&args.output, &out, SaveDtype::F32)?;
+    eprintln!("wrote {} tensors to {}", ui::thousands(out.len()), args.output.display());
+    Ok(Outcome::Found)
+}
+
+/// The model, with its language-model head if the checkpoint has one.
+fn open(checkpoint: &str, device: &Device) -> Result<(Base, bool)> {
+    if checkpoint == bases::BASE_TINY {
+        let foundation = bases::open(checkpoint, Purpose::LanguageModel, device)?;
+        return Ok(((*foundation.base).clone(), true));
+    }
+    let dir = Path::new(checkpoint);
+    match Base::from_dir(dir, Purpose::LanguageModel, device) {
+        Ok(loaded) => Ok((loaded.base, true)),
+        Err(model_zoo::Error::MissingTensors { names, .. })
+            if names.iter().all(|n| n.starts_with("cls.") || n.starts_with("lm_head.")) =>
+        {
+            eprintln!("note: {checkpoint} has no language-model head, so no logits are written");
+            Ok((Base::from_dir(dir, Purpose::Encode, device)?.base, false))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The rows of ids that `file` holds, checked against the model.
+fn read_batch(file: &Checkpoint, base: &Base, device: &Device) -> Result<TokenBatch> {
+    let name = file.path().display().to_string();
+    let shape = |tensor: &str| file.shape(tensor).map(<[usize]>::to_vec);
+    let Some(ids_shape) = shape("input_ids") else { bail!("{name}: expected a tensor input_ids, found none") };
+    let [rows, seq] = ids_shape[..] else { bail!("{name}: input_ids: expected [batch, seq], found {ids_shape:?}") };
+    if rows * seq == 0 {
+        bail!("{name}: input_ids: expected at least one token, found {ids_shape:?}");
+    }
+    let same = |tensor: &str| -> Result<Option<Vec<i64>>> {
+        match shape(tensor) {
+            None => Ok(None),
+            Some(found) if found == ids_shape => Ok(Some(file.read_i64(tensor)?)),
+            Some(found) => bail!("{name}: {tensor}: expected shape {ids_shape:?} as input_ids, found {found:?}"),
+        }
+    };
+    let ids = file.read_i64("input_ids")?;
+    let mask = same("attention_mask")?.unwrap_or_else(|| vec![1; ids.len()]);
+    let vocab = base.vocab_size() as i64;
+    if let Some(at) = ids.iter().position(|id| !(0..vocab).contains(id)) {
+        let (row, column) = (at / seq, at % seq);
+        bail!("{name}: input_ids[{row}, {column}]: expected an id from 0 to {}, found {}", vocab - 1, ids[at]);
+    }
+    let batch = TokenBatch::from_mask(&ids, &mask, seq, device).map_err(|reason| anyhow!("{name}: {reason}"))?;
+    let (longest, most) = (batch.lengths.iter().max().copied().unwrap_or(0), base.max_tokens().unwrap_or(usize::MAX));
+    if longest > most {
+        bail!("{name}: expected at most {most} tokens a row (the model's positions), found {longest}");
+    }
+    match same("token_type_ids")? {
+        None => Ok(batch),
+        Some(types) => {
+            if let Some(at) = types.iter().position(|t| !(0..2).contains(t)) {
+                bail!("{name}: token_type_ids[{}, {}]: expected 0 or 1, found {}", at / seq, at % seq, types[at]);
+            }
+            let types = Tensor::<2, Int>::from_data(TensorData::new(types, [rows, seq]), device);
+            Ok(batch.with_type_ids(types))
+        }
+    }
+}
+
+/// The adapters of a folder, and its classifier if it has one.
+fn read_adapter(dir: &Path, base: &Base, device: &Device) -> Result<(Adapters<LoraLinear>, Option<Head>)> {
+    let folder = AdapterFolder::read(dir)?;
+    let config: LoraConfig = folder.config()?;
+    let fresh = Adapters::attach(base, &config.selection(genome_train::classifier::HEAD_MODULES), &config, 0, device)?;
+    let loaded = folder.load(fresh)?;
+    if loaded.modules.is_empty() {
+        return Ok((loaded.adapters, None));
+    }
+    let tensors = loaded.modules.iter().map(|(n, t)| (n.clone(), (t.shape().to_vec(), t.values().to_vec()))).collect();
+    let file = Checkpoint::from_tensors(dir.join("adapter_model.safetensors"), &tensors)?;
+    Ok((loaded.adapters, Some(Head::from_checkpoint(&file, base.d_model(), device)?)))
+}
+
+fn put<const D: usize>(out: &mut Tensors, name: String, tensor: Tensor<D>) {
+    let data = tensor.into_data().convert::<f32>();
+    let shape = data.shape().to_vec();
+    out.insert(name, (shape, data.try_into_vec().expect("just converted to f32")));
+}
