@@ -62,12 +62,8 @@ impl Checkpoint {
     /// # Errors
     /// As [`Checkpoint::open_dir`].
     pub fn open_dir_with(dir: impl AsRef<Path>, access: Access) -> Result<Self> {
-        const NAMES: [&str; 4] = [
-            "model.safetensors",
-            "model.safetensors.index.json",
-            "pytorch_model.bin",
-            "pytorch_model.bin.index.json",
-        ];
+        const NAMES: [&str; 4] =
+            ["model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json"];
         let dir = dir.as_ref();
         if let Some(path) = NAMES.iter().map(|name| dir.join(name)).find(|path| path.exists()) {
             return Self::open_with(path, access);

@@ -40,11 +40,14 @@ impl Kind {
         let found = match &head[..] {
             [] => "an empty file".into(),
             [0x80, protocol, ..] if *protocol <= 5 => "a pickle, but not one that torch.save wrote".into(),
-            head if head.starts_with(b"version https://git-lfs") => "a pointer of Git LFS: the file was not fetched".into(),
+            head if head.starts_with(b"version https://git-lfs") => {
+                "a pointer of Git LFS: the file was not fetched".into()
+            }
             head if head.starts_with(b"<") => "a page of HTML or XML".into(),
             head => format!("\"{}\"", head[..head.len().min(16)].escape_ascii()),
         };
-        Err(Error::format(source.path(), "a safetensors file, a PyTorch pickle, GGUF or an index of shards", found).at(0))
+        Err(Error::format(source.path(), "a safetensors file, a PyTorch pickle, GGUF or an index of shards", found)
+            .at(0))
     }
 
     /// Opens a file of this kind, which is not an index.
