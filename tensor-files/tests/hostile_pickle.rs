@@ -304,7 +304,10 @@ fn archives() {
         change(0, |e| e.name = "y/x/data.pkl".into()),
         "expected an archive of torch.save with data.pkl, found an archive without",
     );
-    ends(change(1, |e| e.header = Some(0)), "byte 0: expected entries one after the other, found x/data.pkl within another");
+    ends(
+        change(1, |e| e.header = Some(0)),
+        "byte 0: expected entries one after the other, found x/data.pkl within another",
+    );
     ends(
         change(1, |e| e.header = Some(50)),
         "byte 50: expected entries one after the other, found x/data/0 within another",
