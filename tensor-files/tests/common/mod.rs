@@ -93,12 +93,14 @@ pub(crate) struct Entry {
     pub(crate) crc: u32,
     pub(crate) packed_len: u64,
     pub(crate) len: u64,
+    /// Where the directory says that it begins, if not where it does.
+    pub(crate) header: Option<u64>,
 }
 
 impl Entry {
     pub(crate) fn stored(name: &str, bytes: &[u8]) -> Self {
         let len = bytes.len() as u64;
-        Self { name: name.into(), method: 0, bytes: bytes.into(), crc: crc(bytes), packed_len: len, len }
+        Self { name: name.into(), method: 0, bytes: bytes.into(), crc: crc(bytes), packed_len: len, len, header: None }
     }
 
     pub(crate) fn deflated(name: &str, bytes: &[u8]) -> Self {
@@ -122,7 +124,7 @@ pub(crate) fn zip(entries: &[Entry], zip64: bool) -> Vec<u8> {
     let (mut out, mut directory) = (Vec::new(), Vec::new());
     let short = |value: u64| if zip64 || value > 0xffff_fffe { u32::MAX } else { value as u32 }.to_le_bytes();
     for entry in entries {
-        let header = out.len() as u64;
+        let header = entry.header.unwrap_or(out.len() as u64);
         let name = entry.name.as_bytes();
         let name_len = (name.len() as u16).to_le_bytes();
         out.extend_from_slice(b"PK\x03\x04");
