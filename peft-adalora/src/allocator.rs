@@ -105,10 +105,12 @@ impl<R: MaskToBudget> RankAllocator<R> {
     /// allocation importance is updated; where the schedule says so, ranks are allocated; after the last allocation
     /// the singular values that it dropped are set to 0 again.
     ///
+    /// A layer that takes no part in the loss counts as one whose gradient is 0.
+    ///
     /// At an allocation one tensor of scores and singular values is read back, at any other step nothing.
     ///
     /// # Errors
-    /// [`Error::MissingAdapter`], [`Error::MissingGradient`], [`Error::NotFinite`], and what the rule says.
+    /// [`Error::MissingAdapter`], [`Error::NoGradients`], [`Error::NotFinite`], and what the rule says.
     pub fn update_and_allocate<M: Module>(
         &mut self,
         module: M,
@@ -193,29 +195,6 @@ impl<R: MaskToBudget> RankAllocator<R> {
         }
     }
 
-    /// `config` and `adapters` as they are saved, and as they predict: every matrix without the triplets that the last
-    /// allocation dropped, and `rank_pattern` saying which those are.
-    ///
-    /// # Errors
-    /// [`Error::NotFinal`] before the last allocation, when dropping triplets would change the model;
-    /// [`Error::MissingAdapter`] about adapters of another run.
-    pub fn pruned(
-        &self,
-        config: &AdaLoraConfig,
-        adapters: &Adapters<SvdLinear>,
-    ) -> Result<(AdaLoraConfig, Adapters<SvdLinear>)> {
-        let pattern = match self.rank_pattern() {
-            Some(pattern) if self.is_final() => pattern,
-            _ => return Err(Error::NotFinal { step: self.step, last: self.schedule.last_allocation() }),
-        };
-        let adapters = adapters.clone().try_map(|path, adapter| match pattern.get(path) {
-            Some(kept) if kept.len() == adapter.rank() => Ok(adapter.pruned(kept)),
-            _ => Err(Error::MissingAdapter { path: path.to_owned(), parameter: PARAMETERS[1] }),
-        })?;
-        let rank_pattern = pattern.into_iter().map(|(path, kept)| (format!("{path}.lora_E"), kept)).collect();
-        Ok((AdaLoraConfig { rank_pattern, ..config.clone() }, adapters))
-    }
-
     fn initial(&self) -> usize {
         self.sites.iter().map(Site::rank).sum()
     }
@@ -225,8 +204,10 @@ impl<R: MaskToBudget> RankAllocator<R> {
     }
 
     fn update_importance<M: Module>(&mut self, module: &M, grads: &ImportanceGradients) -> Result<()> {
-        let ids = self.sites.iter().flat_map(|s| s.ids);
-        let values = collect(module, ids);
+        if !self.sites.iter().any(|site| grads.by_id.contains_key(&site.ids[1])) {
+            return Err(Error::NoGradients { step: self.step });
+        }
+        let values = collect(module, self.sites.iter().flat_map(|s| s.ids));
         for site in &mut self.sites {
             let mut before = match site.moments.take() {
                 Some(SiteMoments { a, e, b }) => [Some(a), Some(e), Some(b)],
@@ -235,19 +216,12 @@ impl<R: MaskToBudget> RankAllocator<R> {
             let mut update = |i: usize| {
                 let (id, path, parameter) = (site.ids[i], &site.path, PARAMETERS[i]);
                 let weight = values.get(&id).ok_or_else(|| Error::MissingAdapter { path: path.clone(), parameter })?;
-                let gradient = grads.by_id.get(&id);
-                let gradient = gradient.ok_or_else(|| Error::MissingGradient {
-                    path: path.clone(),
-                    parameter,
-                    step: self.step,
-                })?;
-                Ok::<_, Error>(Moments::update(
-                    before[i].take(),
-                    weight.clone(),
-                    gradient.clone(),
-                    self.beta1,
-                    self.beta2,
-                ))
+                // A layer that takes no part in the loss, as a pooler whose output nobody reads, has no gradient.
+                let gradient = match grads.by_id.get(&id) {
+                    Some(gradient) => gradient.clone(),
+                    None => weight.zeros_like(),
+                };
+                Ok::<_, Error>(Moments::update(before[i].take(), weight.clone(), gradient, self.beta1, self.beta2))
             };
             let (a, e, b) = (update(0)?, update(1)?, update(2)?);
             site.moments = Some(SiteMoments { a, e, b });

@@ -33,7 +33,8 @@ pub struct AdaLoraConfig {
     /// β2: how slowly the uncertainty follows, between 0 and 1. Default 0.85.
     #[serde(default = "beta")]
     pub beta2: f64,
-    /// The weight of [`crate::orthogonality`] in the loss. Default 0.5.
+    /// The weight of [`crate::orthogonality`] in the loss. Default 0.5. Its gradient counts in the importance too, as in
+    /// PEFT: where the loss of the task is small beside it, a smaller weight gives ranks that follow the task.
     #[serde(default = "half")]
     pub orth_reg_weight: f64,
     /// The numerator α of the scale. Default 8.

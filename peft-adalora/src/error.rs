@@ -77,13 +77,9 @@ pub enum Error {
         /// `lora_A`, `lora_B` or `lora_E`.
         parameter: &'static str,
     },
-    /// A parameter without a gradient, so without an importance.
-    #[error("{path}.{parameter}: has no gradient at step {step}: the layer takes no part in the loss")]
-    MissingGradient {
-        /// The layer.
-        path: String,
-        /// `lora_A`, `lora_B` or `lora_E`.
-        parameter: &'static str,
+    /// Gradients in which there is none for any singular value.
+    #[error("no lora_E has a gradient at step {step}: these are not the gradients of a loss that the adapters are in")]
+    NoGradients {
         /// The step.
         step: usize,
     },
@@ -122,5 +118,18 @@ pub enum Error {
         step: usize,
         /// The step of the final allocation.
         last: usize,
+    },
+    /// Adapters in which a triplet that the final allocation dropped has an effect: they are of an earlier step.
+    #[error(
+        "{path}: triplet {triplet}, which was dropped, has lora_E {lambda} here: these adapters are not those of the \
+         last step; save them with prune_zeros, or unpruned"
+    )]
+    NotMasked {
+        /// The layer.
+        path: String,
+        /// The triplet.
+        triplet: usize,
+        /// Its singular value.
+        lambda: f32,
     },
 }
