@@ -66,6 +66,25 @@ impl Fate {
 }
 
 /// A rule that says which triplets stay.
+///
+/// ```
+/// use peft_adalora::{Fate, MaskToBudget, Ranking, Result, TopBudget};
+///
+/// /// AdaLoRA's rule, but the best triplet of every layer stays.
+/// struct OneEach;
+/// impl MaskToBudget for OneEach {
+///     fn decide(&mut self, ranking: &Ranking) -> Result<Vec<Vec<Fate>>> {
+///         let mut fates = TopBudget.decide(ranking)?;
+///         for (fates, site) in fates.iter_mut().zip(&ranking.sites) {
+///             let best = site.scores.iter().enumerate().max_by(|(_, a), (_, b)| a.total_cmp(b));
+///             if let Some((best, _)) = best {
+///                 fates[best] = Fate::KEEP;
+///             }
+///         }
+///         Ok(fates)
+///     }
+/// }
+/// ```
 pub trait MaskToBudget {
     /// The fate of every triplet, in the order of `ranking`.
     ///

@@ -17,7 +17,7 @@ use crate::SvdLinear;
 /// Below the squares of f32's precision, and enough to make the root's gradient 0 instead of NaN at 0.
 const NOT_ZERO: f64 = 1e-30;
 
-/// R of all `adapters`, differentiable, of shape [1]; 0 (on the default device) if there are none. Add it to the loss of the task, times
+/// R of all `adapters`, differentiable, of shape `[1]`; 0 (on the default device) if there are none. Add it to the loss of the task, times
 /// [`crate::AdaLoraConfig::orth_reg_weight`].
 ///
 /// ```

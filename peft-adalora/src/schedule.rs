@@ -1,6 +1,6 @@
 //! When ranks are allocated, and how many: the budget b(t).
 //!
-//! Zhang et al. 2023 (ICLR, arXiv 2303.10512), section 3.3 and its appendix:
+//! Zhang et al. 2023 (ICLR, arXiv 2303.10512), section 3.3, as PEFT and the authors' code compute it:
 //!
 //! ```text
 //!        b(0)                                                        t ≤ t_i              warm-up
@@ -8,8 +8,7 @@
 //!        b(T)                                                        t > T − t_f          final phase
 //! ```
 //!
-//! T: total_step, t_i: tinit, t_f: tfinal. The paper prints (t − t_i − t_f)/(T − t_i − t_f), with which b would jump
-//! at t_i; PEFT and the authors' code compute the above. Steps are counted from 0.
+//! T: total_step, t_i: tinit, t_f: tfinal. Steps are counted from 0, and b(t) is rounded down.
 
 use serde::{Deserialize, Serialize};
 

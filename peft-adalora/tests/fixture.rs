@@ -104,6 +104,68 @@ fn recorded_scores_give_the_recorded_patterns() {
     }
 }
 
+/// LINGO's released rule (`lingo/` in the fixtures' README), with the draws that were recorded: another rule than
+/// AdaLoRA's, which zeroes singular values that its pattern keeps, and drops important ones.
+struct Released {
+    keep: Vec<Vec<f32>>,
+    prune: Vec<Vec<f32>>,
+}
+
+impl MaskToBudget for Released {
+    fn decide(&mut self, ranking: &Ranking) -> peft_adalora::Result<Vec<Vec<Fate>>> {
+        let threshold = ranking.threshold().unwrap_or(f32::NEG_INFINITY);
+        let fate = |score: f32, u: f32, v: f32| {
+            let low = score <= threshold;
+            let drop = if low { u >= 0.1 } else { v < 0.1 };
+            Fate { kept: !drop, lambda: (low || drop).then_some(0.0) }
+        };
+        let sites = ranking.sites.iter().zip(self.keep.iter().zip(&self.prune));
+        Ok(sites.map(|(s, (u, v))| (0..u.len()).map(|i| fate(s.scores[i], u[i], v[i])).collect()).collect())
+    }
+}
+
+#[test]
+fn a_rule_that_samples_finds_all_it_needs() {
+    let dir = fixture("lingo/ars_opt_pre_after_step");
+    let config: AdaLoraConfig = AdapterFolder::read(&dir.join("init")).unwrap().config().unwrap();
+    let trace = json(dir.join("trace.json"));
+    let bytes = fs::read(dir.join("trace.safetensors")).unwrap();
+    let tensors = SafeTensors::deserialize(&bytes).unwrap();
+    // Torch's order of an OPT layer's parameters.
+    let modules = ["self_attn.k_proj", "self_attn.v_proj", "self_attn.q_proj", "fc1", "fc2"];
+    let paths: Vec<String> = (0..3).flat_map(|i| modules.map(|m| format!("model.decoder.layers.{i}.{m}"))).collect();
+    let (mut allocations, mut sampled) = (0, 0);
+    for (step, record) in trace["per_step"].as_array().unwrap().iter().enumerate() {
+        let budget = config.schedule.budget(step, 6 * paths.len(), 2 * paths.len());
+        assert_eq!(budget as u64, record["budget"].as_u64().unwrap(), "{step}");
+        if !record["allocated"].as_bool().unwrap() {
+            continue;
+        }
+        let of = |kind: &str| -> Vec<Vec<f32>> {
+            (0..paths.len()).map(|j| floats(&tensors, &format!("step{step}.{kind}.{j}"))).collect()
+        };
+        let name = |path: &str| format!("{path}.lora_E.default");
+        let sites = paths.iter().map(|path| SiteScores {
+            path: path.clone(),
+            scores: floats(&tensors, &format!("step{step}.score.{}", name(path))),
+            lambdas: vec![1.0; 6],
+        });
+        let ranking = Ranking { step, budget, schedule: config.schedule, sites: sites.collect() };
+        let fates = Released { keep: of("rand_keep"), prune: of("rand_prune") }.decide(&ranking).unwrap();
+        for (path, fates) in paths.iter().zip(fates) {
+            let kept: Vec<bool> = fates.iter().map(|f| f.kept).collect();
+            let recorded: Vec<bool> = serde_json::from_value(record["rank_pattern"][name(path)].clone()).unwrap();
+            assert_eq!(kept, recorded, "{step} {path}");
+            let zeroed: Vec<bool> = fates.iter().map(|f| f.lambda.is_some()).collect();
+            let lambdas = floats(&tensors, &format!("step{step}.E.{}", name(path)));
+            assert_eq!(zeroed, lambdas.iter().map(|e| *e == 0.0).collect::<Vec<_>>(), "{step} {path}");
+            sampled += kept.iter().zip(&zeroed).filter(|(kept, zeroed)| *kept == *zeroed).count();
+        }
+        allocations += 1;
+    }
+    assert!(allocations == 7 && sampled > 0, "{allocations} {sampled}");
+}
+
 #[test]
 fn peft_s_folders_are_read_and_written_back() {
     for (case, state) in CASES.iter().flat_map(|case| [(case, "init"), (case, "final")]) {

@@ -221,6 +221,10 @@ proptest! {
         let (mut resumed, (allocator, optimizer)) = saved.unwrap();
         let allocator = RankAllocator::new(&config, &resumed).unwrap().resumed(&allocator).unwrap();
         prop_assert_eq!(allocator.step(), cut);
+        // In another process parameters have other ids; the allocator goes by the layers' paths.
+        let anew = attach(&task.net, &config, seed, &Device::default());
+        let bytes = allocator.to_bytes().unwrap();
+        prop_assert_eq!(RankAllocator::new(&config, &anew).unwrap().resumed(&bytes).unwrap().to_bytes().unwrap(), bytes);
         let mut optimizer = AdaLoraOptimizer::from_parts(adamw().from_bytes(optimizer).unwrap(), allocator);
         for _ in cut..16 {
             (resumed, _) = task.step(resumed, &mut optimizer);
@@ -295,6 +299,13 @@ proptest! {
         let fields: serde_json::Map<String, Value> = serde_json::from_str(&json).unwrap();
         prop_assert!(fields.keys().all(|f| AdaLoraConfig::FIELDS.contains(&f.as_str())));
     }
+}
+
+#[test]
+fn an_optimizer_can_be_sent_to_another_thread() {
+    fn is_send<T: Send>() {}
+    is_send::<RankAllocator>();
+    is_send::<AdaLoraOptimizer>();
 }
 
 #[test]
