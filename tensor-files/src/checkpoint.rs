@@ -62,12 +62,8 @@ impl Checkpoint {
     /// # Errors
     /// As [`Checkpoint::open_dir`].
     pub fn open_dir_with(dir: impl AsRef<Path>, access: Access) -> Result<Self> {
-        const NAMES: [&str; 4] = [
-            "model.safetensors",
-            "model.safetensors.index.json",
-            "pytorch_model.bin",
-            "pytorch_model.bin.index.json",
-        ];
+        const NAMES: [&str; 4] =
+            ["model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json"];
         let dir = dir.as_ref();
         if let Some(path) = NAMES.iter().map(|name| dir.join(name)).find(|path| path.exists()) {
             return Self::open_with(path, access);
@@ -111,7 +107,7 @@ impl Checkpoint {
         Self::from_bytes(path, bytes)
     }
 
-    fn from_reader(reader: Box<dyn Reader>) -> Self {
+    pub(crate) fn from_reader(reader: Box<dyn Reader>) -> Self {
         let path = reader.source().path().to_owned();
         let owners = reader.tensors().keys().map(|name| (name.clone(), 0)).collect();
         Self { files: vec![path.clone()], path, readers: vec![reader], owners }

@@ -83,7 +83,8 @@ pub fn save_sharded(dir: &Path, tensors: &Tensors, dtype: SaveDtype, max_shard_b
     }
     let mut kept: Vec<&str> = names.iter().map(String::as_str).collect();
     if parts.len() > 1 {
-        let of_part = |(file, part): (&String, &Part<'_>)| part.iter().map(|t| (t.0.to_owned(), file.clone())).collect();
+        let of_part =
+            |(file, part): (&String, &Part<'_>)| part.iter().map(|t| (t.0.to_owned(), file.clone())).collect();
         let weight_map: BTreeMap<String, String> = names.iter().zip(&parts).flat_map::<Vec<_>, _>(of_part).collect();
         let index = json!({ "metadata": { "total_size": total }, "weight_map": weight_map });
         let text = serde_json::to_string_pretty(&index).expect("text and numbers") + "\n";

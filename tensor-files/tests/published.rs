@@ -118,7 +118,10 @@ fn a_folder_of_shards_is_one_checkpoint() {
     // sha256sum model-*.safetensors | sha256sum
     assert_eq!(shards.sha256().unwrap(), "c5d48771b5888f84f590e4ba12b965aa82efb20648993a0a1a5460134c536217");
     // sha256sum model.safetensors
-    assert_eq!(Checkpoint::open_dir(model("bert")).unwrap().sha256().unwrap(), "2af8d3c2934d84f875bb008930565904eea23a2f508c197114965ee16f376677");
+    assert_eq!(
+        Checkpoint::open_dir(model("bert")).unwrap().sha256().unwrap(),
+        "2af8d3c2934d84f875bb008930565904eea23a2f508c197114965ee16f376677"
+    );
 }
 
 /// Tensors of the safetensors crate's own reader.

@@ -103,7 +103,11 @@ impl Entry {
         let start = input.pos() + u64::from(name_len) + u64::from(extra_len);
         let there = self.end.saturating_sub(start);
         if self.packed_len > there {
-            return Err(wrong(start, &format!("an entry of {} bytes", self.packed_len), format!("{there} before the directory")));
+            return Err(wrong(
+                start,
+                &format!("an entry of {} bytes", self.packed_len),
+                format!("{there} before the directory"),
+            ));
         }
         let deflated = match self.method {
             STORED if self.len != self.packed_len => {

@@ -51,10 +51,8 @@ impl StateDict {
             });
             let view = view.ok_or_else(|| {
                 let (shape, strides, offset) = (&tensor.shape, &tensor.strides, tensor.offset);
-                let found = format!(
-                    "{} of shape {shape:?}, strides {strides:?}, from element {offset}",
-                    tensor.elements.dtype
-                );
+                let found =
+                    format!("{} of shape {shape:?}, strides {strides:?}, from element {offset}", tensor.elements.dtype);
                 let expected = format!("a view inside its storage of {} bytes", storages[place].len);
                 Error::format(source.path(), expected, found).at(storages[place].start).of_tensor(name)
             })?;

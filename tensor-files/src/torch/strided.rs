@@ -24,19 +24,16 @@ enum Order {
     /// One after the other.
     RowMajor,
     /// A matrix [rows, columns], column after column.
-    ColumnMajor { rows: usize, columns: usize },
+    ColumnMajor {
+        rows: usize,
+        columns: usize,
+    },
     Any,
 }
 
 impl Strided {
     /// `None` if the view leaves its storage of `len` bytes.
-    pub(super) fn new(
-        elements: Elements,
-        offset: u64,
-        shape: Vec<usize>,
-        strides: Vec<u64>,
-        len: u64,
-    ) -> Option<Self> {
+    pub(super) fn new(elements: Elements, offset: u64, shape: Vec<usize>, strides: Vec<u64>, len: u64) -> Option<Self> {
         let count = shape.iter().try_fold(1_usize, |n, d| n.checked_mul(*d))?;
         if count == 0 {
             return Some(Self { elements, offset: 0, shape, strides, count, reach: 0 });
@@ -79,7 +76,8 @@ impl Strided {
                 let mut out = vec![0.0; self.count];
                 let mut rest = &mut out[..];
                 self.gather(source, start, |bytes| {
-                    let (now, later) = std::mem::take(&mut rest).split_at_mut(bytes.len() / self.elements.size as usize);
+                    let (now, later) =
+                        std::mem::take(&mut rest).split_at_mut(bytes.len() / self.elements.size as usize);
                     floats(self.elements.dtype, bytes, now);
                     rest = later;
                 })?;
