@@ -132,14 +132,14 @@ fn checked<'a>(path: &Path, tensors: &'a Tensors) -> Result<Part<'a>> {
 }
 
 fn write(out: &mut dyn Write, part: &Part<'_>, dtype: SaveDtype) -> std::io::Result<()> {
-    // Text by text, because a map would sort `__metadata__` among the tensors; readers expect it first.
+    // As text, because a map would sort `__metadata__` among the tensors, and members of an entry by name.
     let mut header = format!(r#"{{"{METADATA}":{{"format":"pt"}}"#);
     let mut end = 0;
     for (name, shape, values) in part {
         let start = end;
         end += values.len() * dtype.size();
-        let info = json!({ "dtype": dtype.name(), "shape": shape, "data_offsets": [start, end] });
-        header += &format!(",{}:{info}", json!(name));
+        let (name, dtype, shape) = (json!(name), dtype.name(), json!(shape));
+        header += &format!(r#",{name}:{{"dtype":"{dtype}","shape":{shape},"data_offsets":[{start},{end}]}}"#);
     }
     header.push('}');
     header += &" ".repeat(header.len().next_multiple_of(8) - header.len()); // so that values are aligned

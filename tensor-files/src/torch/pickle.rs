@@ -13,7 +13,7 @@ use crate::{Dtype, Error, Result};
 use std::collections::HashMap;
 
 /// Opcodes of the largest pickle that is read: a state dict takes about 30 for a tensor.
-const MAX_STEPS: u64 = 8_000_000;
+const MAX_STEPS: u64 = 4_000_000;
 /// Dimensions of a tensor; torch itself stops here.
 const MAX_RANK: usize = 64;
 /// Letters of a storage's key, which is a number.
