@@ -110,12 +110,19 @@ fn bombs_go_off_nowhere() {
     let by_memo = Pickle::new().op("]").op(b"q\0h\0h\0\x86".repeat(100_000)).op(".");
     assert_eq!(bomb(by_memo), format!("{no_dict} a tuple"));
     // lists in lists
-    assert_eq!(bomb(Pickle::new().op("]".repeat(MEGA / 2)).op("a".repeat(MEGA / 2 - 1)).op(".")), format!("{no_dict} a list"));
+    assert_eq!(
+        bomb(Pickle::new().op("]".repeat(MEGA / 2)).op("a".repeat(MEGA / 2 - 1)).op(".")),
+        format!("{no_dict} a list")
+    );
     // marks, values and dicts without end
     for opcode in ["(", ")", "]", "}", "N", "K\0", "]2", "(d"] {
         bomb(Pickle::new().op(opcode.repeat(MEGA / opcode.len())));
     }
-    bomb(Pickle::new().op("N").op((0..MEGA as u32 / 5).flat_map(|i| [&b"r"[..], &i.wrapping_mul(2_654_435_761).to_le_bytes()].concat()).collect::<Vec<_>>()));
+    bomb(
+        Pickle::new().op("N").op((0..MEGA as u32 / 5)
+            .flat_map(|i| [&b"r"[..], &i.wrapping_mul(2_654_435_761).to_le_bytes()].concat())
+            .collect::<Vec<_>>()),
+    );
     bomb(Pickle::new().op("N").op([0x94].repeat(MEGA)));
     // declared lengths
     let text = |opcode: u8, len: &[u8]| bomb(Pickle::new().op([opcode]).op(len));
@@ -123,12 +130,22 @@ fn bombs_go_off_nowhere() {
     assert_eq!(text(b'B', &[0xff; 4]), "4294967295 bytes of text, found 0 bytes before the end");
     assert_eq!(text(0x8d, &[0xff; 8]), "18446744073709551615 bytes of text, found 0 bytes before the end");
     assert_eq!(text(0x8b, &[0xff; 4]), "4294967295 bytes of an integer, found 0 bytes before the end");
-    assert!(text(0x95, &[0xff; 8]).starts_with("a frame inside the file (pickle), found one of 18446744073709551615 bytes"));
+    assert!(
+        text(0x95, &[0xff; 8]).starts_with("a frame inside the file (pickle), found one of 18446744073709551615 bytes")
+    );
     // an integer of eight million bits, a name of a million letters
-    assert_eq!(bomb(Pickle::new().op([0x8b]).op((MEGA as u32).to_le_bytes()).op(vec![1; MEGA]).op(".")), format!("{no_dict} a number, bytes or a set"));
+    assert_eq!(
+        bomb(Pickle::new().op([0x8b]).op((MEGA as u32).to_le_bytes()).op(vec![1; MEGA]).op(".")),
+        format!("{no_dict} a number, bytes or a set")
+    );
     assert_eq!(bomb(Pickle::new().op("c").op("m".repeat(MEGA))), "a name of a line (pickle), found a longer one");
     // a long list that is copied into a dict again and again
-    let list = Pickle::new().op("](").op("(NNl".repeat(50_000)).op("eq\x010").global("collections", "OrderedDict").op("q\x020");
+    let list = Pickle::new()
+        .op("](")
+        .op("(NNl".repeat(50_000))
+        .op("eq\x010")
+        .global("collections", "OrderedDict")
+        .op("q\x020");
     assert_eq!(bomb(list.op(b"h\x02h\x01\x85R0".repeat(50_000)).op(".")), too_much);
     // a shape of many dimensions that is used again and again
     let long = Tensor { shape: &[1; 64], strides: &[1; 64], ..SIX };

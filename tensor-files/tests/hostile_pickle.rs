@@ -13,7 +13,8 @@ fn six() -> Vec<u8> {
 /// The error of a pickle with the storage "0" of six floats, in an archive and in a file before 1.6.
 #[track_caller]
 fn check(pickle: Pickle, expected: &str) {
-    for error in [error_of(&zip_pickle(&pickle.0, &[("0", &six())])), error_of(&legacy(&pickle.0, &[("0", 6, &six())]))] {
+    for error in [error_of(&zip_pickle(&pickle.0, &[("0", &six())])), error_of(&legacy(&pickle.0, &[("0", 6, &six())]))]
+    {
         // Bytes of the file differ between the two; those of the pickle do not.
         let error = match error.strip_prefix("FILE: byte ").and_then(|e| e.split_once(": ")) {
             Some((at, what)) if at.bytes().all(|b| b.is_ascii_digit()) => what.to_owned(),
@@ -40,7 +41,10 @@ fn calls_are_named_and_not_made() {
     check(run(Pickle::new().op("}").text("a").global("builtins", "eval")), &calls(9, "builtins.eval"));
     check(run(Pickle::new().global("torch", "load")), &calls(2, "torch.load"));
     check(run(Pickle::new().global("torch", "EvilStorage")), &calls(2, "torch.EvilStorage"));
-    check(run(Pickle::new().global("torch._utils", "_rebuild_tensor_v2.__globals__")), &calls(2, "torch._utils._rebuild_tensor_v2.__globals__"));
+    check(
+        run(Pickle::new().global("torch._utils", "_rebuild_tensor_v2.__globals__")),
+        &calls(2, "torch._utils._rebuild_tensor_v2.__globals__"),
+    );
     check(Pickle::new().op("(iposix\nsystem\n."), &calls(3, "posix.system"));
     check(Pickle::new().global("numpy.core.multiarray", "scalar").op(")R."), &calls(2, "numpy.core.multiarray.scalar"));
     check(Pickle::new().global(&"m".repeat(300), "f"), &calls(2, &format!("{}....f", "m".repeat(200))));
@@ -57,13 +61,28 @@ fn calls_are_named_and_not_made() {
 #[test]
 fn known_names_used_otherwise() {
     let known = |name: &str| Pickle::new().global("torch", name);
-    check(known("FloatStorage").op(")R."), "expected the arguments that torch.save writes (pickle), found Storage(Elements { dtype: F32, size: 4 }) with 0 of another kind or number");
-    check(known("Size").op(")R."), "expected the arguments that torch.save writes (pickle), found Size with 0 of another kind or number");
-    check(Pickle::new().global("collections", "OrderedDict").op(")").op([0x81]).op("."), "expected tensors, dicts, lists and numbers (pickle), found an object to be made of a function or a class");
+    check(
+        known("FloatStorage").op(")R."),
+        "expected the arguments that torch.save writes (pickle), found Storage(Elements { dtype: F32, size: 4 }) with 0 of another kind or number",
+    );
+    check(
+        known("Size").op(")R."),
+        "expected the arguments that torch.save writes (pickle), found Size with 0 of another kind or number",
+    );
+    check(
+        Pickle::new().global("collections", "OrderedDict").op(")").op([0x81]).op("."),
+        "expected tensors, dicts, lists and numbers (pickle), found an object to be made of a function or a class",
+    );
     check(Pickle::new().op("]}b."), "expected attributes for a dict (pickle), found a dict for a list");
     check(Pickle::new().text("f").op(")R."), "expected a function's name (pickle), found text");
-    check(Pickle::new().global("torch._utils", "_rebuild_tensor_v2").op("(NNNNt").op("R."), "expected a storage (pickle), found None");
-    check(Pickle::new().op("(").text("storage").op("tQ."), "expected a storage's id ('storage', type, key, location, count) (pickle), found another");
+    check(
+        Pickle::new().global("torch._utils", "_rebuild_tensor_v2").op("(NNNNt").op("R."),
+        "expected a storage (pickle), found None",
+    );
+    check(
+        Pickle::new().op("(").text("storage").op("tQ."),
+        "expected a storage's id ('storage', type, key, location, count) (pickle), found another",
+    );
     check(Pickle::new().op([0x82, 1]), "expected an opcode of a pickled state dict (pickle), found 0x82 ('\\x82')");
     check(Pickle::new().op("P1\n."), "expected an opcode of a pickled state dict (pickle), found 0x50 ('P')");
     check(Pickle(vec![0x80, 6, b'N', b'.']), "expected a pickle of protocol 2 to 5 (pickle), found protocol 6");
@@ -90,7 +109,10 @@ fn a_stack_that_does_not_fit() {
     check(Pickle::new().op("N(N").op([0x86]), empty);
     check(Pickle::new().op("Nt"), "expected a mark on the stack (pickle), found none");
     check(Pickle::new().op([b'h', 7]), "expected a value in the memo (pickle), found none at 7");
-    check(Pickle::new().op([b'j', 255, 255, 255, 255]), "expected a value in the memo (pickle), found none at 4294967295");
+    check(
+        Pickle::new().op([b'j', 255, 255, 255, 255]),
+        "expected a value in the memo (pickle), found none at 4294967295",
+    );
     check(Pickle::new().op("NNs"), empty);
     check(Pickle::new().op("}(Nu"), "expected keys with values (pickle), found a key without");
     check(Pickle::new().op("NNa"), "expected a list to append to (pickle), found None");
@@ -105,16 +127,29 @@ fn views_outside_their_storage() {
     }
     inside(Tensor { offset: 1, ..SIX }, "F32 of shape [2, 3], strides [3, 1], from element 1");
     inside(Tensor { strides: &[4, 1], ..SIX }, "F32 of shape [2, 3], strides [4, 1], from element 0");
-    inside(Tensor { shape: &[1 << 40, 1 << 40], strides: &[0, 0], ..SIX }, "F32 of shape [1099511627776, 1099511627776], strides [0, 0], from element 0");
+    inside(
+        Tensor { shape: &[1 << 40, 1 << 40], strides: &[0, 0], ..SIX },
+        "F32 of shape [1099511627776, 1099511627776], strides [0, 0], from element 0",
+    );
     inside(Tensor { offset: i64::MAX, ..SIX }, "F32 of shape [2, 3], strides [3, 1], from element 9223372036854775807");
-    inside(Tensor { strides: &[i64::MAX, i64::MAX], ..SIX }, "F32 of shape [2, 3], strides [9223372036854775807, 9223372036854775807], from element 0");
-    let error = |tensor: Tensor<'_>| error_of(&zip_pickle(&Pickle::state_dict(&[("a", tensor)], false), &[("0", &six())]));
+    inside(
+        Tensor { strides: &[i64::MAX, i64::MAX], ..SIX },
+        "F32 of shape [2, 3], strides [9223372036854775807, 9223372036854775807], from element 0",
+    );
+    let error =
+        |tensor: Tensor<'_>| error_of(&zip_pickle(&Pickle::state_dict(&[("a", tensor)], false), &[("0", &six())]));
     let ends = |error: String, end: &str| assert!(error.ends_with(end), "{error}");
     ends(error(Tensor { strides: &[-3, 1], ..SIX }), "expected a size (pickle), found -3");
-    ends(error(Tensor { strides: &[1], ..SIX }), "expected a stride for each dimension (pickle), found 1 for 2 dimensions");
+    ends(
+        error(Tensor { strides: &[1], ..SIX }),
+        "expected a stride for each dimension (pickle), found 1 for 2 dimensions",
+    );
     ends(error(Tensor { shape: &[1; 65], ..SIX }), "expected at most 64 dimensions (pickle), found 65");
     ends(error(Tensor { count: 7, ..SIX }), "expected 7 elements in storage 0, found 24 bytes");
-    ends(error(Tensor { count: i64::MAX, ..SIX }), "expected 9223372036854775807 elements in storage 0, found 24 bytes");
+    ends(
+        error(Tensor { count: i64::MAX, ..SIX }),
+        "expected 9223372036854775807 elements in storage 0, found 24 bytes",
+    );
     ends(error(Tensor { count: -1, ..SIX }), "expected a size (pickle), found -1");
     ends(error(Tensor { key: "1", ..SIX }), "expected the storage archive/data/1, found an archive without");
     ends(error(Tensor { key: "../0", ..SIX }), "expected the storage archive/data/../0, found an archive without");
@@ -133,11 +168,26 @@ fn storages_before_1_6() {
         assert!(error.starts_with("FILE: byte ") && error.ends_with(end), "{error}");
     };
     ends(&legacy(&object, &[]), "expected the bytes of every storage, found none for 0");
-    ends(&legacy(&object, &[("0", 6, &six()), ("1", 0, &[])]), "expected storages of the tensors, found a storage 1 that no tensor uses");
-    ends(&legacy(&object, &[("0", 1 << 60, &six())]), "expected 1152921504606846976 elements of 4 bytes for storage 0, found 24 bytes before the end");
-    ends(&legacy(&object, &[("0", u64::MAX, &six())]), "expected 18446744073709551615 elements of 4 bytes for storage 0, found 24 bytes before the end");
-    ends(&legacy(&object, &[("0", 5, &six())]), "tensor a: expected a view inside its storage of 20 bytes, found F32 of shape [2, 3], strides [3, 1], from element 0");
-    assert_eq!(error_of(&legacy(&object, &[("0", 6, &six()), ("0", 6, &six())])), "FILE: expected each name once, found 0 twice");
+    ends(
+        &legacy(&object, &[("0", 6, &six()), ("1", 0, &[])]),
+        "expected storages of the tensors, found a storage 1 that no tensor uses",
+    );
+    ends(
+        &legacy(&object, &[("0", 1 << 60, &six())]),
+        "expected 1152921504606846976 elements of 4 bytes for storage 0, found 24 bytes before the end",
+    );
+    ends(
+        &legacy(&object, &[("0", u64::MAX, &six())]),
+        "expected 18446744073709551615 elements of 4 bytes for storage 0, found 24 bytes before the end",
+    );
+    ends(
+        &legacy(&object, &[("0", 5, &six())]),
+        "tensor a: expected a view inside its storage of 20 bytes, found F32 of shape [2, 3], strides [3, 1], from element 0",
+    );
+    assert_eq!(
+        error_of(&legacy(&object, &[("0", 6, &six()), ("0", 6, &six())])),
+        "FILE: expected each name once, found 0 twice"
+    );
     let big = [&legacy_head(false)[..], &object].concat();
     ends(&big, "expected numbers that are little-endian, found a file that does not say so");
     let mut version = legacy(&object, &[("0", 6, &six())]);
@@ -180,7 +230,8 @@ fn pickles_that_other_versions_wrote() {
     let dict = || Pickle::new().global("collections", "OrderedDict").op(")R").text("a").tensor(&SIX, false).op("s");
     assert_eq!(read(dict().op("}").text("_metadata").op("}sb.")), expected);
     // Python 2: OrderedDict([['a', tensor]])
-    let pairs = Pickle::new().global("collections", "OrderedDict").op("(](](").text("a").tensor(&SIX, false).op("eetR.");
+    let pairs =
+        Pickle::new().global("collections", "OrderedDict").op("(](](").text("a").tensor(&SIX, false).op("eetR.");
     assert_eq!(read(pairs), expected);
     // nested beside an optimizer's state and a loss
     for nest in ["state_dict", "model", "model_state_dict"] {
@@ -224,22 +275,46 @@ fn archives() {
         error_of(&zip(&entries, false))
     };
     let ends = |error: String, end: &str| assert!(error.starts_with("FILE: ") && error.ends_with(end), "{error}");
-    ends(change(1, |e| e.crc ^= 1), &format!("tensor a: expected bytes with the CRC-32 {:08x}, found {:08x}", entries()[1].crc ^ 1, entries()[1].crc));
+    ends(
+        change(1, |e| e.crc ^= 1),
+        &format!(
+            "tensor a: expected bytes with the CRC-32 {:08x}, found {:08x}",
+            entries()[1].crc ^ 1,
+            entries()[1].crc
+        ),
+    );
     ends(change(0, |e| e.crc ^= 1), &format!("found {:08x}", entries()[0].crc));
-    ends(change(1, |e| (e.packed_len, e.len) = (1 << 60, 1 << 60)), "expected an entry of 1152921504606846976 bytes (x/data/0), found 24 before the directory");
-    ends(change(1, |e| e.len = 1 << 60), "expected one size for an entry that is not compressed (x/data/0), found 24 and 1152921504606846976");
-    ends(change(1, |e| (e.method, e.len) = (8, 1 << 60)), "expected a size that deflate can reach (x/data/0), found 1152921504606846976 bytes made of 24");
+    ends(
+        change(1, |e| (e.packed_len, e.len) = (1 << 60, 1 << 60)),
+        "expected an entry of 1152921504606846976 bytes (x/data/0), found 24 before the directory",
+    );
+    ends(
+        change(1, |e| e.len = 1 << 60),
+        "expected one size for an entry that is not compressed (x/data/0), found 24 and 1152921504606846976",
+    );
+    ends(
+        change(1, |e| (e.method, e.len) = (8, 1 << 60)),
+        "expected a size that deflate can reach (x/data/0), found 1152921504606846976 bytes made of 24",
+    );
     ends(change(1, |e| e.method = 93), "expected an entry that is stored or deflated (x/data/0), found method 93");
     ends(change(1, |e| e.name = "y/data/0".into()), "expected the storage x/data/0, found an archive without");
     ends(change(1, |e| e.name = "x/data.pkl".into()), "expected each name once, found x/data.pkl twice");
     ends(change(1, |e| e.name = "y/data.pkl".into()), "expected one data.pkl, found several");
-    ends(change(0, |e| e.name = "y/x/data.pkl".into()), "expected an archive of torch.save with data.pkl, found an archive without");
+    ends(
+        change(0, |e| e.name = "y/x/data.pkl".into()),
+        "expected an archive of torch.save with data.pkl, found an archive without",
+    );
     let mut big = entries();
     big.push(Entry::stored("x/byteorder", b"big"));
     ends(error_of(&zip(&big, false)), "expected byteorder little, found \"big\"");
     // more than the directory says comes out of a deflated entry, or less
-    let (short, long) = (Entry { len: 23, ..Entry::deflated("x/data/0", &storage) }, Entry { len: 25, ..Entry::deflated("x/data/0", &storage) });
-    for (entry, found) in [(short, "expected 6 elements in storage 0, found 23 bytes"), (long, "expected 25 deflated bytes, found 24")] {
+    let (short, long) = (
+        Entry { len: 23, ..Entry::deflated("x/data/0", &storage) },
+        Entry { len: 25, ..Entry::deflated("x/data/0", &storage) },
+    );
+    for (entry, found) in
+        [(short, "expected 6 elements in storage 0, found 23 bytes"), (long, "expected 25 deflated bytes, found 24")]
+    {
         ends(error_of(&zip(&[entries().remove(0), entry], false)), found);
     }
     let broken = Entry { bytes: vec![0xff; 24], ..Entry { method: 8, ..Entry::stored("x/data/0", &storage) } };

@@ -5,7 +5,8 @@ mod common;
 use common::{error_of, floats, safetensors};
 use tensor_files::{Checkpoint, Dtype, Error};
 
-const TWO: &str = r#"{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"b":{"dtype":"F32","shape":[1],"data_offsets":[8,12]}}"#;
+const TWO: &str =
+    r#"{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"b":{"dtype":"F32","shape":[1],"data_offsets":[8,12]}}"#;
 
 #[test]
 fn headers() {
@@ -17,25 +18,73 @@ fn headers() {
     let one = |dtype: &str, shape: &str, offsets: &str| {
         format!(r#"{{"a":{{"dtype":"{dtype}","shape":{shape},"data_offsets":{offsets}}}}}"#)
     };
-    check(&TWO[..TWO.len() - 1], 12, "byte 114: expected a header in JSON with dtype, shape and data_offsets, found EOF while parsing an object at line 1 column 107");
-    check(&format!("{TWO}x"), 12, "byte 116: expected a header in JSON with dtype, shape and data_offsets, found trailing characters at line 1 column 109");
-    check(r#"{"a":{"dtype":"F32","shape":[2]}}"#, 8, "byte 39: tensor a: expected a header in JSON with dtype, shape and data_offsets, found missing field `data_offsets` at line 1 column 32");
-    check(&one("F32", "[-1]", "[0,4]"), 4, "byte 38: tensor a: expected a header in JSON with dtype, shape and data_offsets, found invalid value: integer `-1`, expected u64 at line 1 column 31");
+    check(
+        &TWO[..TWO.len() - 1],
+        12,
+        "byte 114: expected a header in JSON with dtype, shape and data_offsets, found EOF while parsing an object at line 1 column 107",
+    );
+    check(
+        &format!("{TWO}x"),
+        12,
+        "byte 116: expected a header in JSON with dtype, shape and data_offsets, found trailing characters at line 1 column 109",
+    );
+    check(
+        r#"{"a":{"dtype":"F32","shape":[2]}}"#,
+        8,
+        "byte 39: tensor a: expected a header in JSON with dtype, shape and data_offsets, found missing field `data_offsets` at line 1 column 32",
+    );
+    check(
+        &one("F32", "[-1]", "[0,4]"),
+        4,
+        "byte 38: tensor a: expected a header in JSON with dtype, shape and data_offsets, found invalid value: integer `-1`, expected u64 at line 1 column 31",
+    );
     check(&one("F99", "[1]", "[0,4]"), 4, "byte 62: tensor a: expected a dtype of safetensors, found F99");
     check(TWO, 11, "byte 124: tensor b: expected data_offsets inside the file, found bytes 8 to 12 of 11");
     check(TWO, 13, "byte 128: expected 12 bytes of tensors, as the header says, found 13");
-    check(&one("F32", "[1]", "[0,1152921504606846976]"), 4, "byte 80: tensor a: expected data_offsets inside the file, found bytes 0 to 1152921504606846976 of 4");
-    check(&one("F32", "[1]", "[4,0]"), 4, "byte 66: tensor a: expected data_offsets inside the file, found bytes 4 to 0 of 4");
+    check(
+        &one("F32", "[1]", "[0,1152921504606846976]"),
+        4,
+        "byte 80: tensor a: expected data_offsets inside the file, found bytes 0 to 1152921504606846976 of 4",
+    );
+    check(
+        &one("F32", "[1]", "[4,0]"),
+        4,
+        "byte 66: tensor a: expected data_offsets inside the file, found bytes 4 to 0 of 4",
+    );
     check(&one("F32", "[2]", "[0,4]"), 4, "byte 62: tensor a: expected 8 bytes for F32 [2], found data_offsets for 4");
-    check(&one("F32", "[4294967296,4294967296]", "[0,4]"), 4, "byte 82: tensor a: expected an impossible number of bytes for F32 [4294967296, 4294967296], found data_offsets for 4");
-    check(&one("F4", "[1]", "[0,1]"), 1, "byte 61: tensor a: expected an impossible number of bytes for F4 [1], found data_offsets for 1");
+    check(
+        &one("F32", "[4294967296,4294967296]", "[0,4]"),
+        4,
+        "byte 82: tensor a: expected an impossible number of bytes for F32 [4294967296, 4294967296], found data_offsets for 4",
+    );
+    check(
+        &one("F4", "[1]", "[0,1]"),
+        1,
+        "byte 61: tensor a: expected an impossible number of bytes for F4 [1], found data_offsets for 1",
+    );
     // twice, overlapping, with a hole
     let b = TWO.replace(r#""b""#, r#""a""#);
     check(&b, 12, "expected each name once, found a twice");
-    check(&TWO.replace("[8,12]", "[4,8]"), 12, "byte 119: tensor b: expected data_offsets that go on at byte 8, without hole or overlap, found byte 4");
-    check(&TWO.replace("[8,12]", "[12,16]"), 16, "byte 129: tensor b: expected data_offsets that go on at byte 8, without hole or overlap, found byte 12");
-    check(r#"{"__metadata__":{"a":1}}"#, 0, "byte 29: tensor __metadata__: expected a header in JSON with dtype, shape and data_offsets, found invalid type: integer `1`, expected a string at line 1 column 22");
-    check(r#"{"a":[[[[[[[[[]]]]]]]]]}"#, 0, "byte 13: tensor a: expected a header in JSON with dtype, shape and data_offsets, found invalid type: sequence, expected a string at line 1 column 6");
+    check(
+        &TWO.replace("[8,12]", "[4,8]"),
+        12,
+        "byte 119: tensor b: expected data_offsets that go on at byte 8, without hole or overlap, found byte 4",
+    );
+    check(
+        &TWO.replace("[8,12]", "[12,16]"),
+        16,
+        "byte 129: tensor b: expected data_offsets that go on at byte 8, without hole or overlap, found byte 12",
+    );
+    check(
+        r#"{"__metadata__":{"a":1}}"#,
+        0,
+        "byte 29: tensor __metadata__: expected a header in JSON with dtype, shape and data_offsets, found invalid type: integer `1`, expected a string at line 1 column 22",
+    );
+    check(
+        r#"{"a":[[[[[[[[[]]]]]]]]]}"#,
+        0,
+        "byte 13: tensor a: expected a header in JSON with dtype, shape and data_offsets, found invalid type: sequence, expected a string at line 1 column 6",
+    );
 }
 
 #[test]
@@ -46,11 +95,23 @@ fn lengths_of_the_header() {
         bytes[..8].copy_from_slice(&len.to_le_bytes());
         assert_eq!(error_of(&bytes), format!("FILE: byte {expected}"));
     }
-    check(u64::MAX, "0: expected a header that fits into the file and 100 MB, found a header of 18446744073709551615 bytes in a file of 128");
-    check(1 << 60, "0: expected a header that fits into the file and 100 MB, found a header of 1152921504606846976 bytes in a file of 128");
+    check(
+        u64::MAX,
+        "0: expected a header that fits into the file and 100 MB, found a header of 18446744073709551615 bytes in a file of 128",
+    );
+    check(
+        1 << 60,
+        "0: expected a header that fits into the file and 100 MB, found a header of 1152921504606846976 bytes in a file of 128",
+    );
     check(121, "0: expected a header that fits into the file and 100 MB, found a header of 121 bytes in a file of 128");
-    check(0, "8: expected a header in JSON with dtype, shape and data_offsets, found EOF while parsing a value at line 1 column 0");
-    check(0x80, "0: expected a header that fits into the file and 100 MB, found a header of 128 bytes in a file of 128");
+    check(
+        0,
+        "8: expected a header in JSON with dtype, shape and data_offsets, found EOF while parsing a value at line 1 column 0",
+    );
+    check(
+        0x80,
+        "0: expected a header that fits into the file and 100 MB, found a header of 128 bytes in a file of 128",
+    );
 }
 
 #[test]

@@ -22,7 +22,11 @@ fn at_most_a_third_more_than_the_weights() {
     const BYTES: usize = 4 * ROWS * COLUMNS;
     let mut file = tempfile::NamedTempFile::new().unwrap();
     let info = |i: usize| {
-        format!(r#""{i}":{{"dtype":"F32","shape":[{ROWS},{COLUMNS}],"data_offsets":[{},{}]}}"#, i * BYTES, (i + 1) * BYTES)
+        format!(
+            r#""{i}":{{"dtype":"F32","shape":[{ROWS},{COLUMNS}],"data_offsets":[{},{}]}}"#,
+            i * BYTES,
+            (i + 1) * BYTES
+        )
     };
     let header = format!("{{{}}}", (0..4).map(info).collect::<Vec<_>>().join(","));
     file.write_all(&(header.len() as u64).to_le_bytes()).unwrap();

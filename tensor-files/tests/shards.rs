@@ -40,7 +40,10 @@ fn indexes() {
     );
     check(r#"{"weight_map":{"a":"1.bin","c":"2.bin"}}"#, "2.bin: expected tensors that the file lacks: c");
     check(r#"{"weight_map":{"a":"1.bin","a":"3.bin"}}"#, &format!("{INDEX}: expected each name once, found a twice"));
-    check(r#"{"weight_map":{"a":"1.bin","b":"2.bin","a ":"3.bin"}}"#, "3.bin: expected tensors that the file lacks: a ");
+    check(
+        r#"{"weight_map":{"a":"1.bin","b":"2.bin","a ":"3.bin"}}"#,
+        "3.bin: expected tensors that the file lacks: a ",
+    );
     for out in ["../1.bin", "/etc/passwd", "x/1.bin", "..", ".", "", "x\\\\1.bin", "c:1.bin"] {
         let found = out.replace("\\\\", "\\");
         check(
@@ -52,8 +55,14 @@ fn indexes() {
         &format!(r#"{{"weight_map":{{"a":"{INDEX}"}}}}"#),
         &format!("{INDEX}: expected a file of tensors, found another index"),
     );
-    check(r#"{"a": 1}"#, &format!("{INDEX}: expected JSON with a weight_map, found missing field `weight_map` at line 1 column 8"));
-    check(r#"{"weight_map":"#, &format!("{INDEX}: expected JSON with a weight_map, found EOF while parsing a value at line 1 column 14"));
+    check(
+        r#"{"a": 1}"#,
+        &format!("{INDEX}: expected JSON with a weight_map, found missing field `weight_map` at line 1 column 8"),
+    );
+    check(
+        r#"{"weight_map":"#,
+        &format!("{INDEX}: expected JSON with a weight_map, found EOF while parsing a value at line 1 column 14"),
+    );
 }
 
 #[test]
@@ -84,7 +93,8 @@ fn folders() {
     );
     assert!(matches!(error, Error::MissingFile { .. }));
     // the later in the list, the less it counts
-    let files = ["pytorch_model.bin.index.json", "pytorch_model.bin", "model.safetensors.index.json", "model.safetensors"];
+    let files =
+        ["pytorch_model.bin.index.json", "pytorch_model.bin", "model.safetensors.index.json", "model.safetensors"];
     for file in files {
         std::fs::write(folder.path().join("shard"), one("in a shard", 1.0)).unwrap();
         let bytes = match file.ends_with("json") {
@@ -174,7 +184,11 @@ fn as_the_formats_own_writer() {
     use safetensors::tensor::{Dtype, TensorView};
     let tensors = three();
     let bytes: Vec<_> = tensors.values().map(|(_, values)| floats(values)).collect();
-    let views: Vec<_> = tensors.iter().zip(&bytes).map(|((n, t), b)| (n, TensorView::new(Dtype::F32, t.0.clone(), b).unwrap())).collect();
+    let views: Vec<_> = tensors
+        .iter()
+        .zip(&bytes)
+        .map(|((n, t), b)| (n, TensorView::new(Dtype::F32, t.0.clone(), b).unwrap()))
+        .collect();
     let metadata = std::collections::HashMap::from([("format".to_owned(), "pt".to_owned())]);
     let expected = safetensors::serialize(views, Some(metadata)).unwrap();
     let folder = tempfile::tempdir().unwrap();

@@ -149,7 +149,9 @@ impl LlamaExport {
             let (path, name, found) = (PathBuf::from("tensors"), name.to_owned(), shape.to_vec());
             return Err(Error::Shape { path, name, expected, found });
         }
-        self.names.insert(gguf.clone(), name.to_owned());
+        if self.names.insert(gguf.clone(), name.to_owned()).is_some() {
+            return Err(Error::Duplicate { path: "tensors".into(), name: name.to_owned(), also_in: None });
+        }
         self.tensors.push((gguf, shape.to_vec()));
         Ok(())
     }

@@ -296,9 +296,11 @@ impl GgufTokenizer {
         let key = "tokenizer.ggml.token_type";
         if let Some(types) = metadata.i32s(key)? {
             check(key, types.len())?;
-            let kind = |number: &i32| TOKEN_TYPES.get(usize::try_from(*number - 1).ok()?).copied();
             // Type 0 is ggml's "undefined", which it treats as text.
-            let read = |number: &i32| if *number == 0 { Some(TokenType::Normal) } else { kind(number) };
+            let read = |number: &i32| match usize::try_from(*number).ok()? {
+                0 => Some(TokenType::Normal),
+                number => TOKEN_TYPES.get(number - 1).copied(),
+            };
             match types.iter().map(read).collect::<Option<Vec<_>>>() {
                 Some(types) => self.token_types = types,
                 None => return Err(metadata.wrong(key, "types from 0 to 6", "another")),

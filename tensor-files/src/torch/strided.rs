@@ -38,9 +38,10 @@ impl Strided {
         if count == 0 {
             return Some(Self { elements, offset: 0, shape, strides, count, reach: 0 });
         }
-        let last = shape.iter().zip(&strides).try_fold(0_u64, |last, (n, stride)| {
-            last.checked_add((*n as u64 - 1).checked_mul(*stride)?)
-        });
+        let last = shape
+            .iter()
+            .zip(&strides)
+            .try_fold(0_u64, |last, (n, stride)| last.checked_add((*n as u64 - 1).checked_mul(*stride)?));
         let reach = last?.checked_add(1)?;
         let end = offset.checked_add(reach)?.checked_mul(elements.size)?;
         (end <= len).then_some(Self { elements, offset, shape, strides, count, reach })
