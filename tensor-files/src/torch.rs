@@ -2,7 +2,7 @@
 //! <https://docs.pytorch.org/docs/stable/notes/serialization.html>, `torch/serialization.py`, `torch/_utils.py`.
 //!
 //! Both hold a pickle that rebuilds tensors as views (offset, shape, strides) of storages, and the storages as raw bytes. The
-//! pickle is a program for Python's stack machine, able to call anything; [`pickle`] runs the part of it that builds plain
+//! pickle is a program for Python's stack machine, able to call anything; [`machine`] runs the part of it that builds plain
 //! data and knows the few names that tensors need.
 //!
 //! What is easy to get wrong:
@@ -14,7 +14,10 @@
 
 mod archive;
 mod legacy;
+mod machine;
+mod names;
 mod pickle;
+mod rebuild;
 mod state_dict;
 mod strided;
 

@@ -294,7 +294,7 @@ fn archives() {
     );
     ends(
         change(1, |e| (e.method, e.len) = (8, 1 << 60)),
-        "expected a size that deflate can reach (x/data/0), found 1152921504606846976 bytes made of 24",
+        "expected a deflated entry of at most 64 MiB or 8 times the archive (x/data/0), found 1152921504606846976 made of 24",
     );
     ends(change(1, |e| e.method = 93), "expected an entry that is stored or deflated (x/data/0), found method 93");
     ends(change(1, |e| e.name = "y/data/0".into()), "expected the storage x/data/0, found an archive without");
@@ -304,6 +304,16 @@ fn archives() {
         change(0, |e| e.name = "y/x/data.pkl".into()),
         "expected an archive of torch.save with data.pkl, found an archive without",
     );
+    ends(
+        change(1, |e| e.header = Some(0)),
+        "byte 0: expected entries one after the other, found x/data.pkl within another",
+    );
+    ends(
+        change(1, |e| e.header = Some(50)),
+        "byte 50: expected entries one after the other, found x/data/0 within another",
+    );
+    let past = change(1, |e| e.header = Some(1 << 60));
+    ends(past, "byte 1152921504606846976: expected the header of an entry (x/data/0), found something else");
     let mut big = entries();
     big.push(Entry::stored("x/byteorder", b"big"));
     ends(error_of(&zip(&big, false)), "expected byteorder little, found \"big\"");

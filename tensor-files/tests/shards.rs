@@ -232,3 +232,14 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_checkpoint_is_read_from_many_threads() {
+    let checkpoint = Checkpoint::from_tensors("memory", &three()).unwrap();
+    std::thread::scope(|scope| {
+        for name in ["a", "b", "c"] {
+            let checkpoint = &checkpoint;
+            scope.spawn(move || assert_eq!(checkpoint.read_f32(name).unwrap(), three()[name].1));
+        }
+    });
+}

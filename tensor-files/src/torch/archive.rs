@@ -6,6 +6,7 @@
 //! - sizes in the header before an entry may be 0 (bit 3 of the flags, which torch sets); only the directory's count;
 //! - torch pads entries with extra fields to align them, and their lengths differ between the two headers;
 //! - archives over 4 GB keep sizes and offsets in ZIP64 fields, each only where the short field is all ones;
+//! - entries that share bytes make archive bombs;
 //! - `torch.serialization.set_crc32_options(False)` writes 0 for the checksum.
 
 use super::pickle::Pickle;
@@ -17,8 +18,10 @@ use std::collections::BTreeMap;
 use std::io::Read as _;
 use std::sync::atomic::AtomicBool;
 
-/// Deflate makes at most this many bytes of one: 258 of two bits.
-const MAX_RATIO: u64 = 1032;
+/// Deflate can make a thousand bytes of one; weights shrink by a tenth. An entry may grow to this many times the archive, or to
+/// [`SMALL`].
+const MAX_GROWTH: u64 = 8;
+const SMALL: u64 = 64 << 20;
 const STORED: u16 = 0;
 const DEFLATED: u16 = 8;
 
@@ -115,9 +118,9 @@ impl Entry {
                 return Err(wrong(self.header, "one size for an entry that is not compressed", found));
             }
             STORED => false,
-            DEFLATED if self.len > self.packed_len.saturating_mul(MAX_RATIO) => {
-                let found = format!("{} bytes made of {}", self.len, self.packed_len);
-                return Err(wrong(self.header, "a size that deflate can reach", found));
+            DEFLATED if self.len > source.len().saturating_mul(MAX_GROWTH).max(SMALL) => {
+                let found = format!("{} made of {}", self.len, self.packed_len);
+                return Err(wrong(self.header, "a deflated entry of at most 64 MiB or 8 times the archive", found));
             }
             DEFLATED => true,
             other => return Err(wrong(self.header, "an entry that is stored or deflated", format!("method {other}"))),
@@ -227,6 +230,15 @@ fn directory(source: &Source) -> Result<BTreeMap<String, Entry>> {
         let entry = Entry { name: name.clone(), method, crc, packed_len, len: entry_len, header, end: start };
         if let Some(twice) = entries.insert(name, entry) {
             return Err(Error::Duplicate { path: source.path().into(), name: shortened(&twice.name), also_in: None });
+        }
+    }
+    // Entries that share bytes could make a small archive a long one to read.
+    let mut ranges: Vec<_> = entries.values().map(|e: &Entry| (e.header, e.packed_len, &e.name)).collect();
+    ranges.sort_unstable();
+    for pair in ranges.windows(2) {
+        let [(first, len, _), (second, _, name)] = pair else { continue };
+        if first.saturating_add(30).saturating_add(*len) > *second {
+            return Err(wrong(*second, "entries one after the other", format!("{} within another", shortened(name))));
         }
     }
     Ok(entries)

@@ -1,8 +1,8 @@
 //! Files of `torch.save` before PyTorch 1.6: five pickles, then the storages.
 //!
-//! 1. the magic number 0x1950a86a20f9469cfc6c; 2. the version 1001; 3. facts of the machine, its byte order among them;
-//! 4. the object; 5. the keys of its storages, in the order in which they follow. Each storage: the number of its elements
-//! in 8 bytes, then the elements. The size of an element stands nowhere but in the object's pickle.
+//! The pickles: the magic number 0x1950a86a20f9469cfc6c; the version 1001; facts of the machine, its byte order among them;
+//! the object; the keys of its storages, in the order in which they follow. Each storage: the number of its elements in
+//! 8 bytes, then the elements. The size of an element stands nowhere but in the object's pickle.
 
 use super::pickle::{Node, Pickle};
 use super::state_dict::{StateDict, Storage};

@@ -1,6 +1,6 @@
 //! Tensors as views of a storage: an offset, a shape and a stride for each dimension.
 
-use super::pickle::Elements;
+use super::names::Elements;
 use crate::decode::{FLOATS, INTEGERS, Span, floats, integers};
 use crate::source::Source;
 use crate::transpose::Transpose;

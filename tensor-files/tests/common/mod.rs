@@ -93,12 +93,14 @@ pub(crate) struct Entry {
     pub(crate) crc: u32,
     pub(crate) packed_len: u64,
     pub(crate) len: u64,
+    /// Where the directory says that it begins, if not where it does.
+    pub(crate) header: Option<u64>,
 }
 
 impl Entry {
     pub(crate) fn stored(name: &str, bytes: &[u8]) -> Self {
         let len = bytes.len() as u64;
-        Self { name: name.into(), method: 0, bytes: bytes.into(), crc: crc(bytes), packed_len: len, len }
+        Self { name: name.into(), method: 0, bytes: bytes.into(), crc: crc(bytes), packed_len: len, len, header: None }
     }
 
     pub(crate) fn deflated(name: &str, bytes: &[u8]) -> Self {
@@ -122,7 +124,7 @@ pub(crate) fn zip(entries: &[Entry], zip64: bool) -> Vec<u8> {
     let (mut out, mut directory) = (Vec::new(), Vec::new());
     let short = |value: u64| if zip64 || value > 0xffff_fffe { u32::MAX } else { value as u32 }.to_le_bytes();
     for entry in entries {
-        let header = out.len() as u64;
+        let header = entry.header.unwrap_or(out.len() as u64);
         let name = entry.name.as_bytes();
         let name_len = (name.len() as u16).to_le_bytes();
         out.extend_from_slice(b"PK\x03\x04");
@@ -238,18 +240,4 @@ pub(crate) fn error_of(bytes: &[u8]) -> String {
         .and_then(|checkpoint| checkpoint.names().iter().try_for_each(|name| checkpoint.read_f32(name).map(drop)));
     let error = result.expect_err("a broken file");
     error.to_string().replace(&path.display().to_string(), "FILE")
-}
-
-/// Data that lies beside the workspace. `None`, with a line on stderr, where it is absent; in CI nothing may be skipped while
-/// the shared folder is there.
-pub(crate) fn shared(test: &str, path: &str) -> Option<PathBuf> {
-    let shared = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared");
-    let wanted = shared.join(path);
-    if wanted.exists() {
-        return Some(wanted);
-    }
-    let strict = std::env::var("CI").is_ok_and(|ci| ci == "true") && shared.is_dir();
-    assert!(!strict, "{test}: {} is absent, and nothing is skipped in CI", wanted.display());
-    eprintln!("skipped: {test}: {} is absent", wanted.display());
-    None
 }

@@ -1,6 +1,7 @@
 //! Hugging Face checkpoints as GGUF and back.
 
-use super::common::{model, shared};
+use super::common::model;
+use super::shared::shared;
 use serde_json::{Value, json};
 use tensor_files::gguf::{GgufFile, GgufKind, GgufLlama, GgufTokenizer, LlamaExport};
 use tensor_files::llama2c::Llama2cFile;

@@ -5,6 +5,8 @@ mod common;
 mod export;
 mod hostile;
 mod raw;
+#[path = "../common/shared.rs"]
+mod shared;
 mod tokenizer;
 mod vectors;
 

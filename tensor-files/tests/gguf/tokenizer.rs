@@ -1,6 +1,6 @@
 //! Tokenizers out of GGUF files, read by `genome-tokenize` as tokenizer.json.
 
-use super::common::shared;
+use super::shared::shared;
 use genome_tokenize::{ByteLevelTokenizer, Llama2cTokenizer, SentencePieceTokenizer, Tokenizer};
 use serde_json::{Value, json};
 use tensor_files::gguf::{GgufArray, GgufMetadata, GgufTokenizer, GgufValue, TokenType, TokenizerKind};
