@@ -211,6 +211,10 @@ fn config(file: &GgufFile) -> Result<(Value, usize)> {
     if architecture != "llama" {
         return Err(metadata.wrong(key, "the architecture llama", format!("{architecture:?}")));
     }
+    if let Some(parts) = metadata.u64("split.count")?.filter(|&parts| parts > 1) {
+        let found = format!("one of {parts} parts (llama-gguf-split --merge joins them)");
+        return Err(metadata.wrong("split.count", "a whole model", found));
+    }
     let need = |key: &str| metadata.required(key, metadata.u64(key));
     if metadata.u64("llama.expert_count")?.is_some_and(|experts| experts > 0) {
         return Err(metadata.wrong("llama.expert_count", "no experts", "a mixture of experts"));

@@ -200,6 +200,7 @@ fn what_is_no_llama_is_refused_by_name() {
     );
     check(&without("llama.block_count"), "expected a value under the key llama.block_count, found none");
     check(&replaced("llama.block_count", 8, &text("1")), "found the string \"1\"");
+    check(&sample().u32("split.count", 3), "expected a whole model under the key split.count, found one of 3 parts");
     check(&sample().u32("llama.expert_count", 8), "found a mixture of experts");
     check(&replaced("llama.attention.head_count", 4, &0u32.to_le_bytes()), "found 0 heads, 4 of keys and values");
     check(&replaced("llama.attention.head_count", 4, &12u32.to_le_bytes()), "found 32 for 12 heads");
