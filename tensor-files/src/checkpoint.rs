@@ -107,7 +107,7 @@ impl Checkpoint {
         Self::from_bytes(path, bytes)
     }
 
-    fn from_reader(reader: Box<dyn Reader>) -> Self {
+    pub(crate) fn from_reader(reader: Box<dyn Reader>) -> Self {
         let path = reader.source().path().to_owned();
         let owners = reader.tensors().keys().map(|name| (name.clone(), 0)).collect();
         Self { files: vec![path.clone()], path, readers: vec![reader], owners }

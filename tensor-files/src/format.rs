@@ -1,5 +1,7 @@
 //! Which format a file has, told by its first bytes.
 
+use crate::gguf::{GgufFile, GgufLlama};
+use crate::llama2c::Llama2cFile;
 use crate::reader::Reader;
 use crate::safetensors::SafetensorsFile;
 use crate::source::Source;
@@ -12,6 +14,9 @@ pub(crate) enum Kind {
     Safetensors,
     ZipPickle,
     LegacyPickle,
+    Gguf,
+    /// Of version 1 and later; earlier files begin with nothing that tells them.
+    Llama2c,
     Index,
 }
 
@@ -30,6 +35,12 @@ impl Kind {
         }
         if head.starts_with(&LEGACY_MAGIC) {
             return Ok(Self::LegacyPickle);
+        }
+        if head.starts_with(b"GGUF") {
+            return Ok(Self::Gguf);
+        }
+        if head.starts_with(&crate::llama2c::MAGIC) {
+            return Ok(Self::Llama2c);
         }
         if head.trim_ascii_start().starts_with(b"{") {
             return Ok(Self::Index);
@@ -56,6 +67,12 @@ impl Kind {
             Self::Safetensors => Box::new(SafetensorsFile::open(source)?),
             Self::ZipPickle => Box::new(open_zip(source)?),
             Self::LegacyPickle => Box::new(open_legacy(source)?),
+            Self::Gguf => {
+                let file = GgufFile::from_source(source)?;
+                // Names as the models have them, where there is a table of them.
+                if file.architecture()? == Some("llama") { Box::new(GgufLlama::new(file)?) } else { Box::new(file) }
+            }
+            Self::Llama2c => Box::new(Llama2cFile::from_source(source)?),
             Self::Index => unreachable!("an index holds no tensors itself"),
         })
     }

@@ -29,6 +29,9 @@
 //! | `index` | `*.index.json`: which tensor is in which shard |
 //! | `safetensors` | headers of safetensors files |
 //! | `torch` | `torch.save`'s two formats; below it `archive` (zip), `legacy` (before 1.6), `machine` (runs a pickle's plain part), `rebuild` (tensors), `pickle` (what comes out), `names` (all that it may name), `state_dict`, `strided` (views of storages) |
+//! | [`gguf`] | llama.cpp's files: tensors, metadata, tokenizer, and all of it in Hugging Face's terms; written too |
+//! | [`llama2c`] | llama2.c's `.bin` files, the same way |
+//! | `rotary` | the two orders of the rows of queries and keys |
 //! | `reader` | what each format offers |
 //! | `source`: [`Access`] | bytes of a file, mapped window by window or read, or of memory |
 //! | `decode`, `transpose` | bytes to numbers; a matrix turned while it is read |
@@ -46,9 +49,12 @@ mod decode;
 mod dtype;
 mod error;
 mod format;
+pub mod gguf;
 mod index;
 mod json;
+pub mod llama2c;
 mod reader;
+mod rotary;
 mod safetensors;
 mod source;
 mod torch;
