@@ -2,7 +2,7 @@
 
 use crate::device::DeviceChoice;
 use crate::format_args::{ConvertArgs, DatasetArgs, ExtractArgs, OrfsArgs, StatsArgs};
-use crate::model_args::ForwardArgs;
+use crate::model_args::{ConvertCheckpointArgs, ForwardArgs};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use model_zoo::Pooling;
 use std::path::PathBuf;
@@ -27,6 +27,8 @@ pub(crate) enum Command {
     Embed(EmbedArgs),
     /// Run a checkpoint on token ids and write what every layer gives
     Forward(ForwardArgs),
+    /// Rewrite a checkpoint: safetensors, PyTorch's .bin, GGUF, llama2.c
+    ConvertCheckpoint(ConvertCheckpointArgs),
     /// Train a base model on whole genomes by masked-language modelling
     Pretrain(PretrainArgs),
     /// Count what is in files of any genome format

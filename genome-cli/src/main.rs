@@ -5,6 +5,7 @@
 mod args;
 mod bases;
 mod convert;
+mod convert_checkpoint;
 mod dataset;
 mod device;
 mod doctor;
@@ -53,6 +54,7 @@ fn main() -> ExitCode {
         Command::Predict(args) => predict::run(&args),
         Command::Embed(args) => embed::run(&args),
         Command::Forward(args) => forward::run(&args),
+        Command::ConvertCheckpoint(args) => convert_checkpoint::run(&args),
         Command::Stats(args) => stats::run(&args),
         Command::Convert(args) => convert::run(&args),
         Command::Extract(args) => extract::run(&args),
