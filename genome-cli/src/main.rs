@@ -20,6 +20,8 @@ mod quickstart;
 mod sequences;
 mod stats;
 mod system;
+mod tokenize;
+mod train_tokenizer;
 mod ui;
 
 use args::{Cli, Command};
@@ -55,6 +57,8 @@ fn main() -> ExitCode {
         Command::Extract(args) => extract::run(&args),
         Command::Orfs(args) => orfs::run(&args),
         Command::Dataset(args) => dataset::run(&args.command),
+        Command::Tokenize(args) => tokenize::run(&args),
+        Command::TrainTokenizer(args) => train_tokenizer::run(&args),
         Command::Doctor(args) => doctor::run(&args),
     };
     match done {
