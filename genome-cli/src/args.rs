@@ -3,6 +3,8 @@
 use crate::device::DeviceChoice;
 use crate::format_args::{ConvertArgs, DatasetArgs, ExtractArgs, OrfsArgs, StatsArgs};
 use crate::model_args::{ConvertCheckpointArgs, ForwardArgs};
+use crate::tokenize::TokenizeArgs;
+use crate::train_tokenizer::TrainTokenizerArgs;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use model_zoo::Pooling;
 use std::path::PathBuf;
@@ -41,6 +43,10 @@ pub(crate) enum Command {
     Orfs(OrfsArgs),
     /// Make data sets from genomes; check them for leaks
     Dataset(DatasetArgs),
+    /// Turn sequences into token ids as a model reads them
+    Tokenize(TokenizeArgs),
+    /// Make a BPE vocabulary from genomes
+    TrainTokenizer(TrainTokenizerArgs),
     /// Show version, features, devices and memory
     Doctor(DoctorArgs),
 }

@@ -23,6 +23,8 @@ mod quickstart;
 mod sequences;
 mod stats;
 mod system;
+mod tokenize;
+mod train_tokenizer;
 mod ui;
 
 use args::{Cli, Command};
@@ -60,6 +62,8 @@ fn main() -> ExitCode {
         Command::Extract(args) => extract::run(&args),
         Command::Orfs(args) => orfs::run(&args),
         Command::Dataset(args) => dataset::run(&args.command),
+        Command::Tokenize(args) => tokenize::run(&args),
+        Command::TrainTokenizer(args) => train_tokenizer::run(&args),
         Command::Doctor(args) => doctor::run(&args),
     };
     match done {
