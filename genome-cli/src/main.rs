@@ -14,6 +14,7 @@ mod extract;
 mod finetune;
 mod format_args;
 mod forward;
+mod generate;
 mod model_args;
 mod orfs;
 mod output;
@@ -55,6 +56,7 @@ fn main() -> ExitCode {
         Command::Finetune(args) => finetune::run(&args),
         Command::Predict(args) => predict::run(&args),
         Command::Embed(args) => embed::run(&args),
+        Command::Generate(args) => generate::run(&args),
         Command::Forward(args) => forward::run(&args),
         Command::ConvertCheckpoint(args) => convert_checkpoint::run(&args),
         Command::Stats(args) => stats::run(&args),

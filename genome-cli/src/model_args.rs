@@ -81,3 +81,53 @@ pub(crate) struct ConvertCheckpointArgs {
     #[arg(long)]
     pub(crate) force: bool,
 }
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  genome generate --checkpoint stories260K.bin --tokenizer tok512.bin \"Once upon a time\"\n  \
+                        genome generate --checkpoint smollm2.gguf --temperature 0.8 --top-p 0.95 --seed 7 \"A promoter is\"\n  \
+                        genome generate --checkpoint opt-125m --json - < prompts.txt"
+)]
+pub(crate) struct GenerateArgs {
+    /// OPT or LLaMA: a folder of the hub, a GGUF file, or a .bin of llama2.c
+    #[arg(long, value_name = "PATH")]
+    pub(crate) checkpoint: PathBuf,
+    /// Tokenizer folder or file; default the checkpoint's own
+    #[arg(long, value_name = "PATH")]
+    pub(crate) tokenizer: Option<String>,
+    /// Texts to go on from, each a row of the batch; - reads one a line from stdin
+    #[arg(required = true, value_name = "PROMPT")]
+    pub(crate) prompts: Vec<String>,
+    /// Prompts are token ids, separated by blanks or commas
+    #[arg(long)]
+    pub(crate) ids: bool,
+    /// Most tokens to write
+    #[arg(long, default_value_t = 128, value_name = "N")]
+    pub(crate) max_new_tokens: usize,
+    /// 0 takes the likeliest token each time; above, tokens are drawn, the more evenly the higher
+    #[arg(long, default_value_t = 0.0, value_name = "T")]
+    pub(crate) temperature: f64,
+    /// Draw among the K likeliest tokens
+    #[arg(long, value_name = "K")]
+    pub(crate) top_k: Option<usize>,
+    /// Draw among the likeliest tokens that together have this probability
+    #[arg(long, value_name = "P")]
+    pub(crate) top_p: Option<f64>,
+    /// Above 1, tokens that were used become less likely
+    #[arg(long, default_value_t = 1.0, value_name = "X")]
+    pub(crate) repetition_penalty: f64,
+    /// End a text where this one comes; may be given several times
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) stop: Vec<String>,
+    /// Go on where the model would end the text
+    #[arg(long)]
+    pub(crate) ignore_end: bool,
+    /// All random numbers follow from it
+    #[arg(long, default_value_t = 0)]
+    pub(crate) seed: u64,
+    /// One JSON object a prompt
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) device: DeviceArgs,
+}

@@ -1,6 +1,6 @@
 //! A frozen base, adapters on it and a head: the model that is fine-tuned.
 
-use crate::examples::{ClassBatch, by_length, encode};
+use crate::examples::{ClassBatch, encode};
 use crate::foundation::Foundation;
 use crate::step_loop::probabilities;
 use crate::{Error, Result};
@@ -12,7 +12,7 @@ use genome_tokenize::TokenizerSpec;
 use model_zoo::checkpoint::{Checkpoint, LoadRules, export, load};
 use model_zoo::heads::{Head, HeadConfig};
 use model_zoo::seed::initialise;
-use model_zoo::{Base, TokenBatch};
+use model_zoo::{Base, BatchLimit, Buckets, TokenBatch};
 use peft_core::{
     AdapterFolder, Adapters, BaseModel, Contents, FolderAdapter, FolderConfig, GenomeAdapter, HostTensor,
     LinearAdapter, Method, Selection, write_folder,
@@ -113,16 +113,13 @@ impl<A: LinearAdapter> Classifier<A> {
     /// Sequences are scored by length in batches of `batch_size`, so the same list gives the same bits every time.
     pub fn predict(&self, ids: &[Vec<u32>], pad_id: u32, batch_size: usize, device: &Device) -> Vec<Vec<f32>> {
         let device = device.clone().inner();
-        let order = by_length(ids);
-        let mut out = vec![Vec::new(); ids.len()];
-        for rows in order.chunks(batch_size.max(1)) {
-            let batch: Vec<&Vec<u32>> = rows.iter().map(|&i| &ids[i]).collect();
-            let scores = probabilities(self.logits(&TokenBatch::from_rows(&batch, pad_id, &device)));
-            for (&i, p) in rows.iter().zip(scores) {
-                out[i] = p;
-            }
-        }
-        out
+        let lengths: Vec<usize> = ids.iter().map(Vec::len).collect();
+        let buckets = Buckets::by_length(&lengths, BatchLimit::rows(batch_size));
+        let score = |members: &Vec<usize>| {
+            let batch: Vec<&Vec<u32>> = members.iter().map(|&i| &ids[i]).collect();
+            probabilities(self.logits(&TokenBatch::from_rows(&batch, pad_id, &device)))
+        };
+        buckets.restore(buckets.batches().iter().flat_map(score))
     }
 }
 

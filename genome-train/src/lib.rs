@@ -48,7 +48,7 @@
 //! | [`step_loop`] | the loop, a strategy of burn-train |
 //! | [`metrics`] | scores from their definitions |
 //! | [`pretrain`], [`markov`], [`card`] | masked-language pre-training, its baseline, its model card |
-//! | [`mod@embed`] | vectors of sequences |
+//! | [`mod@embed`] | vectors of sequences and of their bases |
 //! | [`render`] | no dashboard |
 
 pub mod card;
