@@ -3,6 +3,7 @@
 use crate::device::DeviceChoice;
 use crate::format_args::{ConvertArgs, DatasetArgs, ExtractArgs, OrfsArgs, StatsArgs};
 use crate::model_args::{ConvertCheckpointArgs, ForwardArgs, GenerateArgs};
+use crate::models::ModelsArgs;
 use crate::tokenize::TokenizeArgs;
 use crate::train_tokenizer::TrainTokenizerArgs;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -27,6 +28,8 @@ pub(crate) enum Command {
     Predict(PredictArgs),
     /// Turn sequences into vectors
     Embed(EmbedArgs),
+    /// List the checkpoints that are known: size, context, tokenizer, licence
+    Models(ModelsArgs),
     /// Go on from a prompt with OPT or LLaMA
     Generate(GenerateArgs),
     /// Run a checkpoint on token ids and write what every layer gives

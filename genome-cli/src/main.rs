@@ -16,6 +16,7 @@ mod format_args;
 mod forward;
 mod generate;
 mod model_args;
+mod models;
 mod orfs;
 mod output;
 mod predict;
@@ -56,6 +57,7 @@ fn main() -> ExitCode {
         Command::Finetune(args) => finetune::run(&args),
         Command::Predict(args) => predict::run(&args),
         Command::Embed(args) => embed::run(&args),
+        Command::Models(args) => models::run(&args),
         Command::Generate(args) => generate::run(&args),
         Command::Forward(args) => forward::run(&args),
         Command::ConvertCheckpoint(args) => convert_checkpoint::run(&args),
