@@ -34,8 +34,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     .map(|(name, sequence)| SeqRecord::new(name, sequence.as_bytes()));
     let max_tokens = foundation.base.max_tokens().unwrap_or(512);
     let name = |record: &SeqRecord| record.name.clone();
-    let (vectors, cut) =
-        embed::<LoraLinear>(&foundation, None, &records, Pooling::Mean, max_tokens, name, &device)?;
+    let (vectors, cut) = embed::<LoraLinear>(&foundation, None, &records, Pooling::Mean, max_tokens, name, &device)?;
     println!("{} vectors, {cut} sequences cut; cosine with the first:", vectors.len());
     for (record, vector) in records.iter().zip(&vectors) {
         println!("  {:<10} {:.3}", record.name, cosine(&vectors[0], vector));

@@ -16,7 +16,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let Some(folder) = arguments.next().map(PathBuf::from) else {
         println!("usage: generate_text CHECKPOINT [TOKENIZER] [PROMPT]");
         println!("  CHECKPOINT  folder with config.json and the weights of an OPT or LLaMA model");
-        println!("  TOKENIZER   file or folder of its tokenizer (tokenizer.json, merges.txt, tokenizer.bin of llama2.c); default CHECKPOINT");
+        println!(
+            "  TOKENIZER   file or folder of its tokenizer (tokenizer.json, merges.txt, tokenizer.bin of llama2.c); default CHECKPOINT"
+        );
         println!("  PROMPT      the text to go on with; default \"Once upon a time\"");
         return Ok(());
     };

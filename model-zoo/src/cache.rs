@@ -96,7 +96,8 @@ impl KvCache {
     /// Keeps these rows of the batch, in this order, and forgets the others.
     pub(crate) fn keep_rows(&mut self, rows: &[usize]) {
         let places: Vec<i64> = rows.iter().map(|&row| row as i64).collect();
-        let places = |device: &Device| Tensor::<1, Int>::from_data(TensorData::from(&places[..]), &device.clone().inner());
+        let places =
+            |device: &Device| Tensor::<1, Int>::from_data(TensorData::from(&places[..]), &device.clone().inner());
         for block in &mut self.blocks {
             *block = block.take().map(|Block { k, v, used }| {
                 let places = places(&k.device());

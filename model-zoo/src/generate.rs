@@ -288,7 +288,8 @@ fn run(
         }
         let ids: Vec<i64> = live.iter().map(|&i| i64::from(rows[i].text[rows[i].text.len() - 1])).collect();
         let count = live.len();
-        batch = TokenBatch::new(Tensor::from_data(TensorData::new(ids, [count, 1]), &device), vec![1; count], Side::Left);
+        batch =
+            TokenBatch::new(Tensor::from_data(TensorData::new(ids, [count, 1]), &device), vec![1; count], Side::Left);
     }
 }
 

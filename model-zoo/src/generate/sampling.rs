@@ -43,9 +43,7 @@ impl Sampling {
             return setting("top_k", "at least one token", "0".to_owned());
         }
         match top_p {
-            Some(p) if !(p > 0.0 && p <= 1.0) => {
-                setting("top_p", "a probability above 0 and at most 1", p.to_string())
-            }
+            Some(p) if !(p > 0.0 && p <= 1.0) => setting("top_p", "a probability above 0 and at most 1", p.to_string()),
             _ => Ok(()),
         }
     }
