@@ -293,7 +293,7 @@ mod tests {
             Tensor::<4>::from_data(TensorData::new(values, [batch, heads, seq, 4]), &device)
         };
         let (k, v) = (wave(keys, 1.0), wave(keys, 2.0));
-        let shown: Vec<f32> = (0..batch * 40).map(|i| if i < 7 || i >= 72 { 0.0 } else { 1.0 }).collect();
+        let shown: Vec<f32> = (0..batch * 40).map(|i| if (7..72).contains(&i) { 1.0 } else { 0.0 }).collect();
         let mask = Tensor::<2>::from_data(TensorData::new(shown, [batch, 40]), &device);
         let plain = |seq, prefix| Bias::new(seq, keys, prefix, None);
         let biases = [

@@ -144,7 +144,7 @@ proptest! {
 fn check_cached(family: &Family, rows: &[Vec<u32>], cuts: &[prop::sample::Index], hooks: &dyn Hooks) {
     let (base, device) = (&family.base, Device::default());
     let whole = TokenBatch::padded(rows, 3, Side::Left, &device);
-    let [count, seq] = whole.dims();
+    let seq = whole.dims()[1];
     let expected = base.encode(&whole, hooks); // [batch, virtual + seq, d_model]
     let shortest = rows.iter().map(Vec::len).min().unwrap();
     let mut ends: Vec<usize> = cuts.iter().map(|cut| seq - shortest + 1 + cut.index(shortest)).collect();
@@ -162,9 +162,8 @@ fn check_cached(family: &Family, rows: &[Vec<u32>], cuts: &[prop::sample::Index]
     let found = Tensor::cat(found, 1);
     assert_eq!((found.dims(), cache.len()), (expected.dims(), seq));
     let skip = expected.dims()[1] - seq;
-    for row in 0..count {
-        let own =
-            |h: &Tensor<3>| values(h.clone().narrow(0, row, 1).narrow(1, skip + whole.first(row), rows[row].len()));
+    for (row, tokens) in rows.iter().enumerate() {
+        let own = |h: &Tensor<3>| values(h.clone().narrow(0, row, 1).narrow(1, skip + whole.first(row), tokens.len()));
         close(&format!("{}, row {row}", family.name), &own(&found), &own(&expected));
     }
 }
