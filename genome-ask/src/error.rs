@@ -1,6 +1,6 @@
 //! What went wrong.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// A result of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -71,4 +71,23 @@ pub enum Error {
     /// The answer cannot be written.
     #[error("writing the answer: {0}")]
     Write(std::io::Error),
+}
+
+impl From<rusqlite::Error> for Error {
+    /// The path follows with [`Error::in_index`].
+    fn from(source: rusqlite::Error) -> Self {
+        Self::Sqlite { path: PathBuf::new(), source }
+    }
+}
+
+impl Error {
+    /// Names the index in which it happened, where that is not told yet.
+    pub(crate) fn in_index(mut self, index: &Path) -> Self {
+        if let Self::Sqlite { path, .. } = &mut self
+            && path.as_os_str().is_empty()
+        {
+            *path = index.to_owned();
+        }
+        self
+    }
 }

@@ -1,7 +1,11 @@
 //! Questions about annotated genomes, answered from the file and cited.
 
+pub mod biology;
 mod error;
+mod execute;
+pub mod index;
 pub mod query;
 
 pub use error::{Error, Result};
+pub use index::{GenomeInfo, Index, IndexLimits, Source, Store};
 pub use query::Query;

@@ -1,0 +1,3 @@
+//! Biology that no table of a file holds.
+
+pub mod protein;
