@@ -32,6 +32,7 @@ use rusqlite::{Connection, OpenFlags, params};
 use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Result};
+use crate::execute::Deadline;
 pub(crate) use writer::{composition, gc_percent};
 
 /// A genome: a file with annotation, sequence or both, and a FASTA file with the sequences where the first has none.
@@ -150,6 +151,7 @@ pub struct Index {
     pub(crate) db: Connection,
     path: PathBuf,
     built: bool,
+    pub(crate) deadline: Deadline,
 }
 
 impl std::fmt::Debug for Index {
@@ -238,12 +240,12 @@ impl Index {
         Self::ready(db, path.to_owned(), false)
     }
 
-    fn ready(db: Connection, path: PathBuf, built: bool) -> Result<Self> {
+    fn ready(mut db: Connection, path: PathBuf, built: bool) -> Result<Self> {
         db.pragma_update(None, "query_only", true)?;
         db.pragma_update(None, "trusted_schema", false)?;
         db.pragma_update(None, "temp_store", "memory")?;
-        crate::execute::add_functions(&db)?;
-        Ok(Self { db, path, built })
+        let deadline = crate::execute::prepare(&mut db)?;
+        Ok(Self { db, path, built, deadline })
     }
 
     /// The file of the index; `:memory:` where it has none.

@@ -389,9 +389,6 @@ impl<'c> Writer<'c> {
         Ok(())
     }
 
-    pub(super) fn feature_count(&self) -> i64 {
-        self.features
-    }
 }
 
 /// A, C, G and T.
