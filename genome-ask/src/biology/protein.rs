@@ -90,7 +90,8 @@ mod tests {
     #[test]
     fn values_of_a_reference() {
         // Biopython's documented example, ProteinAnalysis: 17103.16 Da, pI 7.72.
-        let protein = b"MAEGEITTFTALTEKFNLPPGNYKKPKLLYCSNGGHFLRILPDGTVDGTRDRSDQHIQLQLSAESVGEVYIKSTETGQYLAMDTSGLLYGSQTPSEEC\
+        let protein =
+            b"MAEGEITTFTALTEKFNLPPGNYKKPKLLYCSNGGHFLRILPDGTVDGTRDRSDQHIQLQLSAESVGEVYIKSTETGQYLAMDTSGLLYGSQTPSEEC\
                         LFLERLEENHYNTYTSKKHAEKNWFVGLKKNGSCKRGPRTHYGQKAILFLPLPV";
         assert!((molecular_weight(protein).unwrap() - 17103.16).abs() < 0.1);
         assert!((isoelectric_point(protein).unwrap() - 7.72).abs() < 0.01);

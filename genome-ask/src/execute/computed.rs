@@ -127,7 +127,9 @@ impl Run<'_> {
         for seq in self.seqs.iter().filter(|s| s.has_residues) {
             let letters = self.index.letters(seq.id, None)?;
             let Some(windows) = gc_windows(&letters, number(size), number(step)) else {
-                return Err(Error::Query { problem: "a window without bases", found: format!("{size}, step {step}") }.into());
+                return Err(
+                    Error::Query { problem: "a window without bases", found: format!("{size}, step {step}") }.into()
+                );
             };
             for window in windows {
                 self.check_matches(out.len())?;
@@ -177,7 +179,9 @@ impl Run<'_> {
             let letters = self.index.letters(seq.id, None)?;
             let topology = if seq.circular { Topology::Circular } else { Topology::Linear };
             let length = whole(letters.len() as u64);
-            for orf in orfs(&letters, &OrfOptions { code, min_len_aa: min_aa.max(1), topology, ..OrfOptions::default() }) {
+            for orf in
+                orfs(&letters, &OrfOptions { code, min_len_aa: min_aa.max(1), topology, ..OrfOptions::default() })
+            {
                 self.check_matches(out.len())?;
                 let (start, mut end) = (one(orf.span.start()), whole(orf.span.end()));
                 let wraps = end > length;
@@ -352,9 +356,10 @@ impl Run<'_> {
                 ids.iter().any(|other| other.eq_ignore_ascii_case(&id))
             }
             Test::Touches(stretches) => stretches.iter().any(overlap),
-            Test::Inside(stretches) => item.pieces(length).iter().all(|(start, end)| {
-                stretches.iter().any(|(seq, a, b, _)| *seq == item.seq && a <= start && b >= end)
-            }),
+            Test::Inside(stretches) => item
+                .pieces(length)
+                .iter()
+                .all(|(start, end)| stretches.iter().any(|(seq, a, b, _)| *seq == item.seq && a <= start && b >= end)),
             Test::Not(test) => !self.item_matches(item, test)?,
             Test::Any(tests) => {
                 for test in tests {
@@ -408,7 +413,11 @@ impl Run<'_> {
             (Field::Pattern, What::Motif { pattern }) => text(pattern),
             (Field::Members, What::Cluster { count, .. }) => number(*count),
             (Field::Density, What::Cluster { count, genes, .. }) => {
-                if *genes > 0 { Key::Number(*count as f64 / *genes as f64) } else { Key::Nothing }
+                if *genes > 0 {
+                    Key::Number(*count as f64 / *genes as f64)
+                } else {
+                    Key::Nothing
+                }
             }
             (field, what) => {
                 let found = format!("{field} of {}", what.kind());

@@ -64,15 +64,30 @@ pub(super) struct Item {
 /// What a row is made of.
 #[derive(Debug, Clone)]
 pub(super) enum What {
-    Feature { id: i64, locus: Option<i64> },
+    Feature {
+        id: i64,
+        locus: Option<i64>,
+    },
     Sequence,
     Intergenic,
     Region,
-    Window { gc: Option<f64> },
-    Orf { aa: i64, table: u8 },
-    Motif { pattern: String },
+    Window {
+        gc: Option<f64>,
+    },
+    Orf {
+        aa: i64,
+        table: u8,
+    },
+    Motif {
+        pattern: String,
+    },
     /// Members are features; of how many genes in the stretch.
-    Cluster { name: &'static str, members: Vec<i64>, count: i64, genes: i64 },
+    Cluster {
+        name: &'static str,
+        members: Vec<i64>,
+        count: i64,
+        genes: i64,
+    },
 }
 
 impl What {
@@ -177,7 +192,8 @@ impl Run<'_> {
 
     pub(super) fn sort(&mut self, items: &mut [Item]) -> Outcome<()> {
         let order = &self.query.order;
-        let ranks: std::collections::HashMap<i64, usize> = self.seqs.iter().enumerate().map(|(i, s)| (s.id, i)).collect();
+        let ranks: std::collections::HashMap<i64, usize> =
+            self.seqs.iter().enumerate().map(|(i, s)| (s.id, i)).collect();
         let place = |item: &Item| (ranks.get(&item.seq).copied(), item.start, item.end, item.feature());
         items.sort_by(|a, b| {
             let keys = order.iter().zip(a.keys.iter().zip(&b.keys));

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use rusqlite::Connection;
 use rusqlite::functions::FunctionFlags;
 
-use crate::answer::{ANSWER_VERSION, Answer, Status};
+use crate::answer::{ANSWER_VERSION, Answer, SqlText, Status};
 use crate::error::{Error, Result};
 use crate::index::Index;
 use crate::query::{Query, Tell};
@@ -130,6 +130,17 @@ impl Index {
             }
             error => error.in_index(self.path()),
         })
+    }
+
+    /// The SQL of a query with its parameters, and what is computed without SQL: what [`Answer::sql`] and [`Answer::computed`]
+    /// have. Names and places are looked up on the way, so that the statements are those that run.
+    ///
+    /// # Errors
+    ///
+    /// As [`Index::run`].
+    pub fn to_sql(&self, query: &Query) -> Result<(Vec<SqlText>, Vec<String>)> {
+        let answer = self.run_with(query, RunLimits { rows: 0, ..RunLimits::default() })?;
+        Ok((answer.sql, answer.computed))
     }
 
     fn run_inside(&self, query: &Query, limits: RunLimits) -> Result<Answer> {

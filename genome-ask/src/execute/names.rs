@@ -70,7 +70,9 @@ impl Run<'_> {
     pub(super) fn genome_by_name(&self, name: &str) -> Outcome<i64> {
         let sql = "SELECT id FROM genomes WHERE name = ?1 COLLATE NOCASE";
         let found = self.index.db.query_row(sql, [name], |row| row.get(0)).optional()?;
-        found.ok_or_else(|| Error::Query { problem: "no genome of the index has this name", found: name.to_owned() }.into())
+        found.ok_or_else(|| {
+            Error::Query { problem: "no genome of the index has this name", found: name.to_owned() }.into()
+        })
     }
 
     pub(super) fn read_seqs(&self) -> Outcome<Vec<SeqInfo>> {
@@ -235,7 +237,11 @@ impl Run<'_> {
         let seq = match &region.seqid {
             Some(name) => match self.seqs_named(name)?[..] {
                 [seq] => seq,
-                _ => return Err(Error::Query { problem: "several sequences have this name", found: name.clone() }.into()),
+                _ => {
+                    return Err(
+                        Error::Query { problem: "several sequences have this name", found: name.clone() }.into()
+                    );
+                }
             },
             None => match &self.seqs[..] {
                 [seq] => seq.id,
@@ -279,7 +285,10 @@ impl Run<'_> {
             Some(true) => (spot.start.saturating_sub(distance), spot.start - 1),
             Some(false) => (end.saturating_add(1), end.saturating_add(distance)),
         };
-        Ok(on_sequence(first, last, length, info.circular).into_iter().map(|(a, b)| (spot.seq, a, b, spot.locus)).collect())
+        Ok(on_sequence(first, last, length, info.circular)
+            .into_iter()
+            .map(|(a, b)| (spot.seq, a, b, spot.locus))
+            .collect())
     }
 
     /// What lies between two spots of one sequence.
@@ -298,14 +307,19 @@ impl Run<'_> {
                 for (first, last) in ways {
                     let bases = (last - first + 1).max(0);
                     if best.as_ref().is_none_or(|(least, _)| bases < *least) {
-                        let pieces = if bases == 0 { Vec::new() } else { on_sequence(first, last, length, info.circular) };
+                        let pieces =
+                            if bases == 0 { Vec::new() } else { on_sequence(first, last, length, info.circular) };
                         best = Some((bases, pieces.into_iter().map(|(x, y)| (a.seq, x, y, None)).collect()));
                     }
                 }
             }
         }
         best.map(|(_, stretches)| stretches).ok_or_else(|| {
-            Error::Query { problem: "two places on different sequences have nothing between them", found: String::new() }.into()
+            Error::Query {
+                problem: "two places on different sequences have nothing between them",
+                found: String::new(),
+            }
+            .into()
         })
     }
 

@@ -151,7 +151,8 @@ impl Run<'_> {
                        WHERE (f.id = ?1 OR f.locus = ?2) AND q.name IN (SELECT value FROM json_each(?3)) \
                        ORDER BY f.id = ?1 DESC, f.id, q.rowid";
             let mut statement = self.index.db.prepare(sql)?;
-            let values = statement.query_map(params![id, locus, serde_json::json!(names).to_string()], |row| row.get(0))?;
+            let values =
+                statement.query_map(params![id, locus, serde_json::json!(names).to_string()], |row| row.get(0))?;
             Ok(values.collect::<rusqlite::Result<_>>()?)
         };
         let terms = |name: &str| -> Outcome<Vec<String>> {
@@ -227,9 +228,10 @@ impl Run<'_> {
             Select::Gene => Some(("genes".to_owned(), self.any("is_gene", &[])?)),
             Select::Protein => Some(("protein-coding genes".to_owned(), self.any("role = 'cds' AND coding", &[])?)),
             Select::Cds => Some(("coding sequences".to_owned(), self.any("role = 'cds'", &[])?)),
-            Select::Kind(kind) => {
-                Some((format!("features of the kind {kind}"), self.any("kind = ?2", &[rusqlite::types::Value::Text(kind.clone())])?))
-            }
+            Select::Kind(kind) => Some((
+                format!("features of the kind {kind}"),
+                self.any("kind = ?2", &[rusqlite::types::Value::Text(kind.clone())])?,
+            )),
             _ => None,
         };
         Ok(match there {

@@ -1,8 +1,8 @@
 //! Rows that are features: a query as one SQL statement. Every value is a bound parameter; places become lists of stretches,
 //! passed as JSON.
 
-use rusqlite::types::Value;
 use rusqlite::params_from_iter;
+use rusqlite::types::Value;
 use serde_json::json;
 
 use super::items::{Item, Key, What};
@@ -95,6 +95,9 @@ fn is_of_any_feature(field: &Field) -> bool {
     )
 }
 
+/// A gene's number, locus and first base.
+type OrderedGene = (i64, Option<i64>, i64);
+
 /// A statement as it grows.
 #[derive(Debug, Default)]
 struct Sql {
@@ -148,7 +151,11 @@ impl Run<'_> {
                 Some(Store::AnyText) => "f.product".to_owned(),
                 // The better, the less: told as a positive number.
                 None if *field == Field::Relevance && full_text.is_some() => "-t.score".to_owned(),
-                None => return Err(Error::Query { problem: "features have no such field", found: field.to_string() }.into()),
+                None => {
+                    return Err(
+                        Error::Query { problem: "features have no such field", found: field.to_string() }.into()
+                    );
+                }
             };
             columns.push_str(", ");
             columns.push_str(&expression);
@@ -240,9 +247,9 @@ impl Run<'_> {
                     }
                 }
             })?,
-            Filter::Text(field, how, values) => self.of_field(field, select, sql, &mut |expression, sql| {
-                text_condition(expression, *how, values, sql)
-            })?,
+            Filter::Text(field, how, values) => {
+                self.of_field(field, select, sql, &mut |expression, sql| text_condition(expression, *how, values, sql))?
+            }
             Filter::Strand(strand) => format!("f.strand = {}", sql.bind(strand.to_string())),
             Filter::On(name) => {
                 let seqs = self.seqs_named(name)?;
@@ -316,10 +323,14 @@ impl Run<'_> {
             Filter::SharedWith { genome, by } => {
                 let genome = self.genome_by_name(genome)?;
                 let Some(Store::Column(there)) = store(by, "o") else {
-                    return Err(Error::Query { problem: "genomes cannot be compared by this", found: by.to_string() }.into());
+                    return Err(
+                        Error::Query { problem: "genomes cannot be compared by this", found: by.to_string() }.into()
+                    );
                 };
                 let genome = sql.bind(genome);
-                let condition = format!("(SELECT lower({there}) FROM features o WHERE o.genome = {genome} AND {there} IS NOT NULL)");
+                let condition = format!(
+                    "(SELECT lower({there}) FROM features o WHERE o.genome = {genome} AND {there} IS NOT NULL)"
+                );
                 self.of_field(by, select, sql, &mut |expression, _| format!("lower({expression}) IN {condition}"))?
             }
             Filter::Not(filter) => format!("NOT coalesce(({}), 0)", self.predicate(filter, select, sql)?),
@@ -357,7 +368,9 @@ impl Run<'_> {
                 Some(Store::Column(column)) => condition(&column, sql),
                 Some(Store::Terms(name)) => {
                     let inside = condition("v.value", sql);
-                    format!("EXISTS (SELECT 1 FROM terms v WHERE v.feature = {alias}.id AND v.field = '{name}' AND ({inside}))")
+                    format!(
+                        "EXISTS (SELECT 1 FROM terms v WHERE v.feature = {alias}.id AND v.field = '{name}' AND ({inside}))"
+                    )
                 }
                 Some(Store::Qualifiers(names)) => {
                     let names = sql.bind_json(&json!(names));
@@ -368,14 +381,19 @@ impl Run<'_> {
                     )
                 }
                 Some(Store::AnyText) => {
-                    let columns = ["product", "gene", "locus_tag", "name"].map(|c| format!("coalesce({}, 0)", condition(&format!("{alias}.{c}"), sql)));
+                    let columns = ["product", "gene", "locus_tag", "name"]
+                        .map(|c| format!("coalesce({}, 0)", condition(&format!("{alias}.{c}"), sql)));
                     let inside = condition("v.value", sql);
                     format!(
                         "({} OR EXISTS (SELECT 1 FROM qualifiers v WHERE v.feature = {alias}.id AND ({inside})))",
                         columns.join(" OR ")
                     )
                 }
-                None => return Err(Error::Query { problem: "features have no such field", found: field.to_string() }.into()),
+                None => {
+                    return Err(
+                        Error::Query { problem: "features have no such field", found: field.to_string() }.into()
+                    );
+                }
             })
         };
         let own = of("f", sql)?;
@@ -398,7 +416,7 @@ impl Run<'_> {
     fn neighbours(&mut self, spots: &[Spot], count: u64, side: Side) -> Outcome<(Vec<i64>, Vec<i64>)> {
         let text = "SELECT id, locus, start FROM features WHERE seq = ?1 AND is_gene ORDER BY start, id";
         let (mut ids, mut loci) = (Vec::new(), Vec::new());
-        let mut cached: Option<(i64, Vec<(i64, Option<i64>, i64)>)> = None;
+        let mut cached: Option<(i64, Vec<OrderedGene>)> = None;
         for spot in spots {
             self.check_time()?;
             if cached.as_ref().is_none_or(|(seq, _)| *seq != spot.seq) {
@@ -411,9 +429,8 @@ impl Run<'_> {
             let circular = self.seq(spot.seq)?.circular;
             let own = genes.iter().position(|(id, ..)| Some(*id) == spot.feature);
             // The place itself is left out, all features of its locus too.
-            let is_own = |at: usize| {
-                Some(genes[at].0) == spot.feature || (spot.locus.is_some() && genes[at].1 == spot.locus)
-            };
+            let is_own =
+                |at: usize| Some(genes[at].0) == spot.feature || (spot.locus.is_some() && genes[at].1 == spot.locus);
             let behind = own.unwrap_or_else(|| genes.partition_point(|(.., start)| *start < spot.start));
             let left = matches!(
                 (side, spot.strand),
@@ -532,4 +549,3 @@ fn without(place: &Place, spots: &[Spot], sql: &mut Sql) -> String {
     let loci: Vec<i64> = spots.iter().filter_map(|s| s.locus).collect();
     format!(" AND (f.locus IS NULL OR f.locus NOT IN (SELECT value FROM json_each({})))", sql.bind_json(&json!(loci)))
 }
-

@@ -191,7 +191,8 @@ impl Run<'_> {
         for item in items {
             let seq = self.seq(item.seq)?;
             if !seq.has_residues {
-                let text = format!("the file has no sequence of {}, only annotation: this cannot be computed", seq.name);
+                let text =
+                    format!("the file has no sequence of {}, only annotation: this cannot be computed", seq.name);
                 return Err(Halt::Status(Status::Refused { text }));
             }
         }
@@ -271,10 +272,11 @@ impl Run<'_> {
     fn tell_adjacent(&mut self, items: &[Item]) -> Outcome<()> {
         let first = &items[0];
         let last = &items[items.len() - 1];
-        let wanted = match self.query.filters.iter().find_map(|f| if let Filter::Named(n) = f { Some(n.len()) } else { None }) {
-            Some(names) => names,
-            None => items.len(),
-        };
+        let wanted =
+            match self.query.filters.iter().find_map(|f| if let Filter::Named(n) = f { Some(n.len()) } else { None }) {
+                Some(names) => names,
+                None => items.len(),
+            };
         let same_seq = items.iter().all(|item| item.seq == first.seq);
         let same_strand = items.iter().all(|item| item.strand == first.strand);
         let mut alone = false;
@@ -354,7 +356,11 @@ impl Run<'_> {
             })
             .collect();
         self.answer.values.push(value("codons", total as f64, ""));
-        self.note_computed(&format!("codons of {} coding sequences, genetic code {}", items.len() - left_out, code.id()));
+        self.note_computed(&format!(
+            "codons of {} coding sequences, genetic code {}",
+            items.len() - left_out,
+            code.id()
+        ));
         Ok(())
     }
 }

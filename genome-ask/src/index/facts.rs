@@ -65,8 +65,8 @@ pub(super) struct Facts<'a> {
 
 impl<'a> Facts<'a> {
     pub(super) fn of(role: Role, kind: &str, qualifiers: &'a Qualifiers) -> Self {
-        let mut facts = Self::default();
-        facts.pseudo = kind.eq_ignore_ascii_case("pseudogene") || kind.to_ascii_lowercase().starts_with("pseudogenic");
+        let lower = kind.to_ascii_lowercase();
+        let mut facts = Self { pseudo: lower == "pseudogene" || lower.starts_with("pseudogenic"), ..Self::default() };
         let mut display = None;
         for (name, value) in qualifiers {
             let value = value.as_deref();
@@ -104,7 +104,8 @@ impl<'a> Facts<'a> {
                 name if name.len() > 3 && name.as_bytes()[..3].eq_ignore_ascii_case(b"GO_") => {
                     facts.add_go(value);
                     // NCBI's GFF3: `DNA repair|0006281||IEA`.
-                    let bare = value.split('|').nth(1).filter(|id| id.len() == 7 && id.bytes().all(|b| b.is_ascii_digit()));
+                    let bare =
+                        value.split('|').nth(1).filter(|id| id.len() == 7 && id.bytes().all(|b| b.is_ascii_digit()));
                     facts.go.extend(bare.map(|id| format!("GO:{id}")));
                     continue;
                 }

@@ -9,12 +9,15 @@ use super::lines::{Layout, Tracked};
 use super::writer::{NewFeature, NewSequence, Part, Writer};
 use crate::error::Result;
 
+/// Reads the next record in place of another; `false` at the end.
+type Next = Box<dyn FnMut(&mut GenbankRecord) -> genome_formats::Result<bool>>;
+
 pub(super) fn read(writer: &mut Writer<'_>, path: &Path, format: Format) -> Result<()> {
     let input = Input::open(path)?;
     let name = input.name().to_owned();
     let layout = if format == Format::Embl { Layout::Embl } else { Layout::Genbank };
     let (tracked, seen) = Tracked::new(input, layout);
-    let mut next: Box<dyn FnMut(&mut GenbankRecord) -> genome_formats::Result<bool>> = if format == Format::Embl {
+    let mut next: Next = if format == Format::Embl {
         let mut reader = EmblReader::new(name, tracked);
         Box::new(move |record| match reader.next() {
             Some(next) => next.map(|next| *record = next).map(|()| true),
@@ -28,7 +31,8 @@ pub(super) fn read(writer: &mut Writer<'_>, path: &Path, format: Format) -> Resu
     let mut number = 0;
     while next(&mut record)? {
         let mut seen = seen.borrow_mut();
-        let (line, lines) = seen.records.get_mut(number).map(|(l, f)| (Some(*l), std::mem::take(f))).unwrap_or_default();
+        let (line, lines) =
+            seen.records.get_mut(number).map(|(l, f)| (Some(*l), std::mem::take(f))).unwrap_or_default();
         drop(seen);
         // Where the reader counts otherwise than we do, no line is better than a wrong one.
         let lines = if lines.len() == record.features.len() { lines } else { Vec::new() };
@@ -62,7 +66,8 @@ fn add(writer: &mut Writer<'_>, record: &mut GenbankRecord, line: Option<u64>, l
     })?;
     writer.residues_or_length(seq, &record.seq)?;
     for (number, feature) in record.features.iter().enumerate() {
-        let here: Vec<Part> = feature.location.parts().iter().filter(|p| p.accession.is_none()).filter_map(part).collect();
+        let here: Vec<Part> =
+            feature.location.parts().iter().filter(|p| p.accession.is_none()).filter_map(part).collect();
         let is_cds = Role::of(&feature.kind) == Role::Cds;
         writer.feature(
             &NewFeature {
@@ -90,5 +95,9 @@ fn part(part: &LocationPart) -> Option<Part> {
     let (start, end) = (i64::try_from(part.span.start()).ok()?, i64::try_from(part.span.end()).ok()?);
     let strand = part.strand.symbol();
     let between = part.span.is_empty();
-    Some(Part { start: if between { start.max(1) } else { start + 1 }, end: if between { end + 1 } else { end }, strand })
+    Some(Part {
+        start: if between { start.max(1) } else { start + 1 },
+        end: if between { end + 1 } else { end },
+        strand,
+    })
 }

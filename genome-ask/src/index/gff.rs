@@ -95,7 +95,13 @@ struct Table {
     limit: u64,
 }
 
-pub(super) fn read(writer: &mut Writer<'_>, path: &Path, format: Format, fasta: Option<&Path>, limit: u64) -> Result<()> {
+pub(super) fn read(
+    writer: &mut Writer<'_>,
+    path: &Path,
+    format: Format,
+    fasta: Option<&Path>,
+    limit: u64,
+) -> Result<()> {
     let dialect = match format {
         Format::Gtf => GffDialect::Gtf,
         Format::Gff2 => GffDialect::Gff2,
@@ -328,7 +334,8 @@ impl Table {
                 }
             }
         }
-        let bare = |name: &str| name.rsplit_once('.').map_or(name, |(bare, _)| bare).trim_start_matches("chr").to_owned();
+        let bare =
+            |name: &str| name.rsplit_once('.').map_or(name, |(bare, _)| bare).trim_start_matches("chr").to_owned();
         let found = known.get(name).copied().or_else(|| {
             let mut same = known.iter().filter(|(other, _)| bare(other) == bare(name)).map(|(_, s)| *s);
             same.next().filter(|_| same.next().is_none())
@@ -376,7 +383,9 @@ impl Table {
         let locus = find("locus_tag").or(top.id.as_deref()).or_else(|| find("gene_id"));
         let locus = locus.or(if std::ptr::eq(top, feature) { feature.parent.as_deref() } else { None });
         let pseudo_above = top_kind.to_ascii_lowercase().contains("pseudogen")
-            || of_top.iter().any(|(n, v)| matches!(n.as_str(), "pseudo" | "pseudogene") && v.as_deref() != Some("false"));
+            || of_top
+                .iter()
+                .any(|(n, v)| matches!(n.as_str(), "pseudo" | "pseudogene") && v.as_deref() != Some("false"));
         let cds = if role == Role::Cds { self.cds(feature, &qualifiers, sequence) } else { None };
         let partial = qualifiers.iter().any(|(n, v)| n == "partial" && v.as_deref() == Some("true"));
         let strand = |s: Strand| s.symbol();

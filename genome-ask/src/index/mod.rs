@@ -58,7 +58,9 @@ impl Source {
         let name = file_name(&file).to_ascii_lowercase();
         let is_gff = [".gff", ".gff3", ".gtf", ".gff2"].iter().any(|end| strip_compression(&name).ends_with(end));
         let stem = stem(&file);
-        let endings = ["fa", "fna", "fasta", "fas"].into_iter().flat_map(|e| ["", ".gz", ".bgz", ".zst"].map(|z| format!("{e}{z}")));
+        let endings = ["fa", "fna", "fasta", "fas"]
+            .into_iter()
+            .flat_map(|e| ["", ".gz", ".bgz", ".zst"].map(|z| format!("{e}{z}")));
         let mut beside = endings.map(|ending| file.with_file_name(format!("{stem}.{ending}")));
         let fasta = if is_gff { beside.find(|fasta| fasta.is_file()) } else { None };
         Self { file, fasta, name: None }
@@ -300,11 +302,11 @@ impl Index {
 
     /// Whether it was made of these files as they are now.
     fn is_of(&self, sources: &[Source]) -> Result<bool> {
-        let mut known = self.db.prepare("SELECT g.name, f.path, f.sha256, f.bytes, f.modified FROM files f \
-             JOIN genomes g ON g.id = f.genome ORDER BY f.rowid")?;
-        let known = known.query_map([], |row| {
-            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?))
-        })?;
+        let mut known = self.db.prepare(
+            "SELECT g.name, f.path, f.sha256, f.bytes, f.modified FROM files f \
+             JOIN genomes g ON g.id = f.genome ORDER BY f.rowid",
+        )?;
+        let known = known.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?)))?;
         let known = known.collect::<rusqlite::Result<Vec<(String, String, String, i64, i64)>>>()?;
         let mut known = known.into_iter();
         for (source, name) in sources.iter().zip(names(sources)) {
@@ -417,7 +419,13 @@ fn genome(db: &Connection, id: i64, source: &Source, name: &str, limits: IndexLi
         };
         db.execute(
             "INSERT INTO files (genome, path, sha256, bytes, modified) VALUES (?1, ?2, ?3, ?4, ?5)",
-            params![id, state.path.to_string_lossy(), state.sha256, i64::try_from(state.bytes).unwrap_or(0), state.modified],
+            params![
+                id,
+                state.path.to_string_lossy(),
+                state.sha256,
+                i64::try_from(state.bytes).unwrap_or(0),
+                state.modified
+            ],
         )?;
     }
     let format = Input::open(path)?.format()?;
@@ -447,8 +455,9 @@ fn read_letters(db: &Connection, seq: i64, range: Option<Range<u64>>) -> Result<
     }
     let piece = residues::PIECE;
     let number = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
-    let mut pieces =
-        db.prepare("SELECT piece, encoding, letters FROM residues WHERE seq = ?1 AND piece BETWEEN ?2 AND ?3 ORDER BY piece")?;
+    let mut pieces = db.prepare(
+        "SELECT piece, encoding, letters FROM residues WHERE seq = ?1 AND piece BETWEEN ?2 AND ?3 ORDER BY piece",
+    )?;
     let mut rows = pieces.query(params![seq, number(start / piece), number((end - 1) / piece)])?;
     while let Some(row) = rows.next()? {
         let number = usize::try_from(row.get::<_, i64>(0)?).unwrap_or(0);

@@ -60,7 +60,8 @@ pub(super) fn pack(letters: &[u8]) -> (i64, Vec<u8>) {
 
 /// Adds the letters `from..to` of a piece of `length` letters.
 pub(super) fn unpack(encoding: i64, bytes: &[u8], from: usize, to: usize, out: &mut Vec<u8>) -> Result<()> {
-    let broken = || Error::Query { problem: "the index is damaged", found: format!("residues with encoding {encoding}") };
+    let broken =
+        || Error::Query { problem: "the index is damaged", found: format!("residues with encoding {encoding}") };
     let per_byte = match encoding {
         TWO_BITS => 4,
         FOUR_BITS => 2,

@@ -37,13 +37,13 @@ CREATE TABLE terms (feature INTEGER NOT NULL, field TEXT NOT NULL, value TEXT NO
 CREATE TABLE names (fold TEXT NOT NULL, genome INTEGER NOT NULL, locus INTEGER NOT NULL, feature INTEGER NOT NULL,
     rank INTEGER NOT NULL, field TEXT NOT NULL);
 CREATE VIRTUAL TABLE words USING fts5(names, product, function, note, go, ec, content='', tokenize=\"unicode61 tokenchars '_'\");
+CREATE INDEX features_by_locus ON features (locus);
+CREATE INDEX features_by_role ON features (genome, role);
 ";
 
 /// Made when all rows are there.
 pub(super) const INDEXES: &str = "
 CREATE INDEX sequence_by_name ON sequence_names (fold);
-CREATE INDEX features_by_locus ON features (locus);
-CREATE INDEX features_by_role ON features (genome, role);
 CREATE INDEX features_by_kind ON features (kind, genome);
 CREATE INDEX features_by_place ON features (seq, start);
 CREATE INDEX genes_by_place ON features (seq, start) WHERE is_gene;

@@ -87,7 +87,8 @@ impl<'c> Writer<'c> {
     pub(super) fn new(db: &'c Connection, genome: i64, limit: u64) -> Result<Self> {
         let prepare = |sql: &str| db.prepare(sql);
         let last = |table: &str| -> Result<i64> {
-            db.query_row(&format!("SELECT coalesce(max(id), 0) FROM {table}"), [], |row| row.get(0)).map_err(Error::from)
+            db.query_row(&format!("SELECT coalesce(max(id), 0) FROM {table}"), [], |row| row.get(0))
+                .map_err(Error::from)
         };
         Ok(Self {
             db,
@@ -128,13 +129,11 @@ impl<'c> Writer<'c> {
         let id = self.sequences;
         let length = new.length.map(|n| i64::try_from(n).unwrap_or(i64::MAX));
         let line = new.line.map(|n| i64::try_from(n).unwrap_or(i64::MAX));
-        self.db
-            .execute(
-                "INSERT INTO sequences (id, genome, name, description, organism, length, circular, line, file) \
+        self.db.execute(
+            "INSERT INTO sequences (id, genome, name, description, organism, length, circular, line, file) \
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
-                params![id, self.genome, new.name, new.description, new.organism, length, new.circular, line, self.file],
-            )
-            ?;
+            params![id, self.genome, new.name, new.description, new.organism, length, new.circular, line, self.file],
+        )?;
         self.name_sequence(id, new.name, 0)?;
         for (rank, name) in (1..).zip(&new.names) {
             self.name_sequence(id, name, rank)?;
@@ -152,13 +151,13 @@ impl<'c> Writer<'c> {
         {
             names.push(bare.to_owned());
         }
-        if let Some(bare) = fold.strip_prefix("chromosome ").or(fold.strip_prefix("chr")).filter(|bare| !bare.is_empty()) {
+        if let Some(bare) =
+            fold.strip_prefix("chromosome ").or(fold.strip_prefix("chr")).filter(|bare| !bare.is_empty())
+        {
             names.push(bare.to_owned());
         }
         for name in names {
-            self.db
-                .execute("INSERT INTO sequence_names VALUES (?1, ?2, ?3)", params![name, id, rank])
-                ?;
+            self.db.execute("INSERT INTO sequence_names VALUES (?1, ?2, ?3)", params![name, id, rank])?;
         }
         Ok(())
     }
@@ -192,11 +191,10 @@ impl<'c> Writer<'c> {
 
     /// What is known of a sequence after its letters.
     pub(super) fn describe_sequence(&self, seq: i64, circular: bool, organism: Option<&str>) -> Result<()> {
-        self.db
-            .execute("UPDATE sequences SET circular = ?2, organism = coalesce(?3, organism) WHERE id = ?1", params![
-                seq, circular, organism
-            ])
-            ?;
+        self.db.execute(
+            "UPDATE sequences SET circular = ?2, organism = coalesce(?3, organism) WHERE id = ?1",
+            params![seq, circular, organism],
+        )?;
         Ok(())
     }
 
@@ -206,15 +204,19 @@ impl<'c> Writer<'c> {
         }
         self.last_locus += 1;
         let id = self.last_locus;
-        self.insert_locus
-            .execute(params![id, self.genome, name])
-            ?;
+        self.insert_locus.execute(params![id, self.genome, name])?;
         self.loci.insert(name.to_owned(), id);
         Ok(id)
     }
 
     /// A feature of a sequence with these letters (none where they are not known) and this length.
-    pub(super) fn feature(&mut self, new: &NewFeature<'_>, letters: &[u8], length: Option<u64>, circular: bool) -> Result<()> {
+    pub(super) fn feature(
+        &mut self,
+        new: &NewFeature<'_>,
+        letters: &[u8],
+        length: Option<u64>,
+        circular: bool,
+    ) -> Result<()> {
         if new.parts.is_empty() {
             return Ok(()); // All of it lies in other records.
         }
@@ -239,55 +241,51 @@ impl<'c> Writer<'c> {
         let gc = gc_percent(composition(&spliced));
         let bases: i64 = new.parts.iter().map(|p| p.end - p.start + 1).sum();
         let is_cds = role == Role::Cds;
-        self.insert_feature
-            .execute(params![
-                id,
-                self.genome,
-                new.seq,
-                locus,
-                new.kind,
-                role.name(),
-                role == Role::Gene,
-                place.start,
-                place.end,
-                place.strand.to_string(),
-                place.wraps,
-                i64::try_from(new.parts.len()).unwrap_or(i64::MAX),
-                place.length,
-                bases,
-                facts.gene,
-                facts.locus_tag,
-                facts.protein_id,
-                facts.name,
-                facts.product,
-                facts.biotype,
-                pseudo,
-                is_cds && !pseudo, // Refined when all features are there.
-                is_cds && is_unknown_function(facts.product),
-                new.partial,
-                facts.translation.is_some(),
-                coding.aa,
-                coding.start_codon,
-                coding.transl_table,
-                coding.phase,
-                weight,
-                pi,
-                gc,
-                facts.translation,
-                self.file,
-                new.line,
-                i64::try_from(new.ordinal).unwrap_or(i64::MAX),
-            ])
-            ?;
+        self.insert_feature.execute(params![
+            id,
+            self.genome,
+            new.seq,
+            locus,
+            new.kind,
+            role.name(),
+            role == Role::Gene,
+            place.start,
+            place.end,
+            place.strand.to_string(),
+            place.wraps,
+            i64::try_from(new.parts.len()).unwrap_or(i64::MAX),
+            place.length,
+            bases,
+            facts.gene,
+            facts.locus_tag,
+            facts.protein_id,
+            facts.name,
+            facts.product,
+            facts.biotype,
+            pseudo,
+            is_cds && !pseudo, // Refined when all features are there.
+            is_cds && is_unknown_function(facts.product),
+            new.partial,
+            facts.translation.is_some(),
+            coding.aa,
+            coding.start_codon,
+            coding.transl_table,
+            coding.phase,
+            weight,
+            pi,
+            gc,
+            facts.translation,
+            self.file,
+            new.line,
+            i64::try_from(new.ordinal).unwrap_or(i64::MAX),
+        ])?;
         for (number, part) in (1i64..).zip(&new.parts) {
             self.parts += 1;
             let strand = part.strand.to_string();
             self.insert_part.execute(params![self.parts, id, number, part.start, part.end, strand])?;
             // Coordinates of the R-tree have 32 bits; beyond them the parts decide.
             let clamped = |n: i64| n.clamp(0, i64::from(i32::MAX));
-            self.insert_place
-                .execute(params![self.parts, new.seq, clamped(part.start), clamped(part.end)])
-                ?;
+            self.insert_place.execute(params![self.parts, new.seq, clamped(part.start), clamped(part.end)])?;
         }
         for (name, value) in new.qualifiers {
             let column = COLUMNS.contains(&name.as_str());
@@ -312,7 +310,14 @@ impl<'c> Writer<'c> {
         self.words(id, role, &facts, new.qualifiers)
     }
 
-    fn names(&mut self, feature: i64, locus: Option<i64>, locus_name: Option<&str>, role: Role, facts: &Facts<'_>) -> Result<()> {
+    fn names(
+        &mut self,
+        feature: i64,
+        locus: Option<i64>,
+        locus_name: Option<&str>,
+        role: Role,
+        facts: &Facts<'_>,
+    ) -> Result<()> {
         let Some(locus) = locus else { return Ok(()) };
         let gene = role == Role::Gene;
         let mut names: Vec<(&str, i64, &str)> = Vec::new();
@@ -331,9 +336,7 @@ impl<'c> Writer<'c> {
         for (name, rank, field) in names {
             let fold = name.to_lowercase();
             if self.named.insert(self.hasher.hash_one((&fold, locus, rank))) {
-                self.insert_name
-                    .execute(params![fold, self.genome, locus, feature, rank, field])
-                    ?;
+                self.insert_name.execute(params![fold, self.genome, locus, feature, rank, field])?;
             }
         }
         Ok(())
@@ -350,17 +353,15 @@ impl<'c> Writer<'c> {
         let mut names: Vec<&str> = [facts.gene, facts.locus_tag, facts.name].into_iter().flatten().collect();
         names.extend(&facts.synonyms);
         let go = all(&["GO_process", "GO_function", "GO_component", "Ontology_term"]);
-        self.insert_words
-            .execute(params![
-                feature,
-                names.join(" "),
-                facts.product.unwrap_or_default(),
-                all(&["function"]),
-                all(&["note", "description"]),
-                go,
-                all(&["EC_number"]),
-            ])
-            ?;
+        self.insert_words.execute(params![
+            feature,
+            names.join(" "),
+            facts.product.unwrap_or_default(),
+            all(&["function"]),
+            all(&["note", "description"]),
+            go,
+            all(&["EC_number"]),
+        ])?;
         Ok(())
     }
 
@@ -375,20 +376,25 @@ impl<'c> Writer<'c> {
         run("UPDATE genomes SET genes_implied = 1 WHERE id = ?1 AND NOT EXISTS \
              (SELECT 1 FROM features WHERE genome = ?1 AND is_gene) AND EXISTS \
              (SELECT 1 FROM features WHERE genome = ?1 AND role IN ('cds', 'rna', 'transcript'))")?;
-        run("UPDATE features SET is_gene = 1 WHERE genome = ?1 AND (SELECT genes_implied FROM genomes WHERE id = ?1) AND id IN \
+        run(
+            "UPDATE features SET is_gene = 1 WHERE genome = ?1 AND (SELECT genes_implied FROM genomes WHERE id = ?1) AND id IN \
              (SELECT min(id) FROM features WHERE genome = ?1 AND role IN ('cds', 'rna', 'transcript') \
-              GROUP BY coalesce(locus, -id))")?;
-        run("UPDATE features AS g SET coding = 1 WHERE genome = ?1 AND is_gene AND NOT pseudo AND (biotype = 'protein_coding' \
-             OR EXISTS (SELECT 1 FROM features c WHERE c.locus = g.locus AND c.role = 'cds' AND c.coding))")?;
-        run("UPDATE features AS g SET product = (SELECT c.product FROM features c WHERE c.locus = g.locus AND c.product IS NOT NULL \
-             ORDER BY c.id LIMIT 1) WHERE genome = ?1 AND is_gene AND product IS NULL AND locus IS NOT NULL")?;
+              GROUP BY coalesce(locus, -id))",
+        )?;
+        run(
+            "UPDATE features AS g SET coding = 1 WHERE genome = ?1 AND is_gene AND NOT pseudo AND (biotype = 'protein_coding' \
+             OR EXISTS (SELECT 1 FROM features c WHERE c.locus = g.locus AND c.role = 'cds' AND c.coding))",
+        )?;
+        run(
+            "UPDATE features AS g SET product = (SELECT c.product FROM features c WHERE c.locus = g.locus AND c.product IS NOT NULL \
+             ORDER BY c.id LIMIT 1) WHERE genome = ?1 AND is_gene AND product IS NULL AND locus IS NOT NULL",
+        )?;
         run("UPDATE genomes SET has_annotation = EXISTS (SELECT 1 FROM features WHERE genome = ?1), \
              has_residues = EXISTS (SELECT 1 FROM sequences WHERE genome = ?1 AND has_residues), \
              organism = (SELECT organism FROM sequences WHERE genome = ?1 AND organism IS NOT NULL ORDER BY id LIMIT 1) \
              WHERE id = ?1")?;
         Ok(())
     }
-
 }
 
 /// A, C, G and T.
@@ -439,7 +445,8 @@ struct Coding {
 impl Coding {
     fn of(cds: &Cds, facts: &Facts<'_>, pseudo: bool, spliced: &[u8], parts: &[Part]) -> Self {
         let phase = usize::from(cds.phase);
-        let start_codon = spliced.get(phase..phase + 3).map(|codon| String::from_utf8_lossy(codon).to_ascii_uppercase());
+        let start_codon =
+            spliced.get(phase..phase + 3).map(|codon| String::from_utf8_lossy(codon).to_ascii_uppercase());
         let mut protein = facts.translation.map(str::to_owned);
         if protein.is_none() && !pseudo && !spliced.is_empty() {
             let translated = cds.translate_bases(spliced).ok();
@@ -481,7 +488,8 @@ impl Extent {
         let strand = if parts.iter().all(|p| p.strand == first.strand) { first.strand } else { '.' };
         let start = parts.iter().map(|p| p.start).min().unwrap_or(1);
         let end = parts.iter().map(|p| p.end).max().unwrap_or(0);
-        let length = length.and_then(|n| i64::try_from(n).ok()).filter(|_| circular && strand != '.' && parts.len() > 1);
+        let length =
+            length.and_then(|n| i64::try_from(n).ok()).filter(|_| circular && strand != '.' && parts.len() > 1);
         if let Some(length) = length {
             // Along the sequence, whatever the strand.
             let mut along: Vec<Part> = parts.to_vec();

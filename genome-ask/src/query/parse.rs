@@ -456,8 +456,12 @@ impl<'a> Parser<'a> {
     }
 
     fn side(&mut self) -> Side {
-        let sides =
-            [("upstream", Side::Upstream), ("downstream", Side::Downstream), ("left", Side::Left), ("right", Side::Right)];
+        let sides = [
+            ("upstream", Side::Upstream),
+            ("downstream", Side::Downstream),
+            ("left", Side::Left),
+            ("right", Side::Right),
+        ];
         sides.into_iter().find(|(name, _)| self.keyword(name)).map_or(Side::Both, |(_, side)| side)
     }
 

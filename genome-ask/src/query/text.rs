@@ -3,7 +3,8 @@
 use std::fmt::{self, Display, Formatter};
 
 use super::{
-    Aggregate, Compare, Extract, Field, Filter, Is, Match, Order, Output, Place, Query, Region, Select, Side, Strand, Tell,
+    Aggregate, Compare, Extract, Field, Filter, Is, Match, Order, Output, Place, Query, Region, Select, Side, Strand,
+    Tell,
 };
 
 impl Display for Query {
@@ -63,8 +64,30 @@ impl Display for Word<'_> {
 
 /// Words of the language, which stand in quotes where they are names.
 const KEYWORDS: [&str; 24] = [
-    "from", "where", "having", "group", "order", "limit", "show", "extract", "as", "and", "or", "not", "any", "all", "each",
-    "by", "with", "within", "desc", "asc", "upstream", "downstream", "left", "right",
+    "from",
+    "where",
+    "having",
+    "group",
+    "order",
+    "limit",
+    "show",
+    "extract",
+    "as",
+    "and",
+    "or",
+    "not",
+    "any",
+    "all",
+    "each",
+    "by",
+    "with",
+    "within",
+    "desc",
+    "asc",
+    "upstream",
+    "downstream",
+    "left",
+    "right",
 ];
 
 pub(super) fn is_plain(text: &str) -> bool {
@@ -135,7 +158,18 @@ impl Display for Aggregate {
 
 /// Selections with a name of their own; another word is a kind of feature.
 pub(super) const SELECTIONS: [&str; 12] = [
-    "gene", "protein", "cds", "feature", "sequence", "intergenic", "run", "cluster", "orf", "motif", "window", "region",
+    "gene",
+    "protein",
+    "cds",
+    "feature",
+    "sequence",
+    "intergenic",
+    "run",
+    "cluster",
+    "orf",
+    "motif",
+    "window",
+    "region",
 ];
 
 impl Display for Select {
