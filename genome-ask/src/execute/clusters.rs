@@ -69,12 +69,12 @@ impl Run<'_> {
 
     fn genes_within(&self, item: &Item) -> Outcome<i64> {
         let length = self.seq(item.seq)?.length;
-        let mut statement = self.index.db.prepare(
+        let statement = self.prepared(
             "SELECT count(*) FROM features WHERE seq = ?1 AND is_gene AND NOT wraps AND start BETWEEN ?2 AND ?3 AND \"end\" <= ?3",
         )?;
         let mut genes = 0;
         for (start, end) in item.pieces(length) {
-            genes += statement.query_row(params![item.seq, start, end], |row| row.get::<_, i64>(0))?;
+            genes += statement.borrow_mut().query_row(params![item.seq, start, end], |row| row.get::<_, i64>(0))?;
         }
         Ok(genes)
     }

@@ -376,12 +376,12 @@ impl Run<'_> {
     /// No coding sequence has a base of it, on its strand if it has one.
     fn is_unannotated(&self, item: &Item, length: Option<i64>) -> Outcome<bool> {
         self.check_time()?;
-        let mut statement = self.index.db.prepare(
-            "SELECT 1 FROM part_index r JOIN parts q ON q.id = r.id JOIN features c ON c.id = q.feature WHERE r.seq = ?1 AND \
+        let statement = self.prepared(
+            "SELECT 1 FROM part_index r CROSS JOIN parts q ON q.id = r.id CROSS JOIN features c ON c.id = q.feature WHERE r.seq = ?1 AND \
              r.start <= ?3 AND r.\"end\" >= ?2 AND c.role = 'cds' AND (?4 = '.' OR q.strand = ?4) LIMIT 1",
         )?;
         for (start, end) in item.pieces(length) {
-            if statement.exists(params![item.seq, start, end, item.strand.to_string()])? {
+            if statement.borrow_mut().exists(params![item.seq, start, end, item.strand.to_string()])? {
                 return Ok(false);
             }
         }

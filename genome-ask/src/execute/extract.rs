@@ -9,7 +9,7 @@ use super::names::on_sequence;
 use super::{Halt, Outcome, Run};
 use crate::answer::Status;
 use crate::error::Error;
-use crate::index::composition;
+use crate::index::{PIECES, composition, piece_letters};
 use crate::query::Extract;
 
 /// A part of a feature in the order of reading; 1-based, the last base included.
@@ -26,8 +26,8 @@ struct Coding {
 
 impl Run<'_> {
     pub(super) fn parts_of(&self, feature: i64) -> Outcome<Vec<FeaturePart>> {
-        let mut statement =
-            self.index.db.prepare("SELECT start, \"end\", strand FROM parts WHERE feature = ?1 ORDER BY number")?;
+        let statement = self.prepared("SELECT start, \"end\", strand FROM parts WHERE feature = ?1 ORDER BY number")?;
+        let mut statement = statement.borrow_mut();
         let parts = statement.query_map([feature], |row| {
             Ok((row.get(0)?, row.get(1)?, row.get::<_, String>(2)?.chars().next().unwrap_or('.')))
         })?;
@@ -36,8 +36,14 @@ impl Run<'_> {
 
     /// The letters of a stretch, 1-based, the last base included.
     fn stretch(&self, seq: i64, start: i64, end: i64) -> Outcome<Vec<u8>> {
-        let number = |n: i64| u64::try_from(n).unwrap_or(0);
-        Ok(self.index.letters(seq, Some(number(start - 1)..number(end)))?)
+        let length = self.seq(seq)?.length.unwrap_or(0);
+        let number = |n: i64| usize::try_from(n.clamp(0, length)).unwrap_or(0);
+        let (from, to) = (number(start - 1), number(end));
+        let mut out = Vec::new();
+        if from < to {
+            piece_letters(&mut self.prepared(PIECES)?.borrow_mut(), seq, from..to, &mut out)?;
+        }
+        Ok(out)
     }
 
     /// The letters of the parts as they are read.
@@ -92,7 +98,8 @@ impl Run<'_> {
         let What::Feature { id, locus } = item.what else { return Ok(None) };
         let sql = "SELECT id, translation, phase, transl_table, partial FROM features WHERE role = 'cds' AND \
                    (id = ?1 OR locus = ?2) ORDER BY id = ?1 DESC, coding DESC, id LIMIT 1";
-        let found = self.index.db.query_row(sql, rusqlite::params![id, locus], |row| {
+        let statement = self.prepared(sql)?;
+        let found = statement.borrow_mut().query_row(rusqlite::params![id, locus], |row| {
             Ok(Coding {
                 id: row.get(0)?,
                 translation: row.get(1)?,

@@ -9,12 +9,15 @@ mod rows;
 mod sql;
 mod tell;
 
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use rusqlite::Connection;
 use rusqlite::functions::FunctionFlags;
+use rusqlite::{Connection, Statement};
 
 use crate::answer::{ANSWER_VERSION, Answer, SqlText, Status};
 use crate::error::{Error, Result};
@@ -101,7 +104,12 @@ struct Run<'a> {
     genome: Option<i64>,
     seqs: Vec<SeqInfo>,
     answer: Answer,
+    /// Statements that run once for each row.
+    statements: RefCell<HashMap<&'static str, Shared<'a>>>,
 }
+
+/// A statement that is kept.
+type Shared<'a> = Rc<RefCell<Statement<'a>>>;
 
 impl Index {
     /// Answers a query.
@@ -149,7 +157,8 @@ impl Index {
             return Err(Error::Query { problem: "of a newer program", found });
         }
         let answer = Answer { version: ANSWER_VERSION, query: query.to_string(), ..Answer::default() };
-        let mut run = Run { index: self, query, limits, genome: None, seqs: Vec::new(), answer };
+        let mut run =
+            Run { index: self, query, limits, genome: None, seqs: Vec::new(), answer, statements: RefCell::default() };
         match run.all() {
             Ok(()) => {}
             Err(Halt::Error(error)) => return Err(error),
@@ -160,6 +169,18 @@ impl Index {
             }
         }
         Ok(run.answer)
+    }
+}
+
+impl<'a> Run<'a> {
+    /// A statement that runs once for each row: prepared once.
+    fn prepared(&self, sql: &'static str) -> Outcome<Shared<'a>> {
+        if let Some(statement) = self.statements.borrow().get(sql) {
+            return Ok(Rc::clone(statement));
+        }
+        let statement = Rc::new(RefCell::new(self.index.db.prepare(sql)?));
+        self.statements.borrow_mut().insert(sql, Rc::clone(&statement));
+        Ok(statement)
     }
 }
 

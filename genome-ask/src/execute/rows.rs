@@ -19,8 +19,8 @@ const FEATURE: &str = "SELECT coalesce(l.name, f.kind || ':' || s.name || ':' ||
 
 impl Run<'_> {
     pub(super) fn row_of_feature(&self, id: i64) -> Outcome<Row> {
-        let mut statement = self.index.db.prepare(FEATURE)?;
-        let (mut row, parts) = statement.query_row([id], |row| {
+        let statement = self.prepared(FEATURE)?;
+        let (mut row, parts) = statement.borrow_mut().query_row([id], |row| {
             Ok((
                 Row {
                     id: row.get(0)?,

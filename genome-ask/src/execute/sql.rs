@@ -534,9 +534,9 @@ fn match_expression(text: &str) -> String {
 fn touches(stretches: &[Stretch], sql: &mut Sql) -> String {
     let list = sql.bind_json(&json!(stretches));
     format!(
-        "f.id IN (SELECT q.feature FROM json_each({list}) a JOIN part_index r ON r.seq = (a.value ->> 0) AND r.start <= \
-         min(a.value ->> 2, 2147483647) AND r.\"end\" >= min(a.value ->> 1, 2147483647) JOIN parts q ON q.id = r.id AND \
-         q.start <= (a.value ->> 2) AND q.\"end\" >= (a.value ->> 1) JOIN features x ON x.id = q.feature \
+        "f.id IN (SELECT q.feature FROM json_each({list}) a CROSS JOIN part_index r ON r.seq = (a.value ->> 0) AND r.start <= \
+         min(a.value ->> 2, 2147483647) AND r.\"end\" >= min(a.value ->> 1, 2147483647) CROSS JOIN parts q ON q.id = r.id AND \
+         q.start <= (a.value ->> 2) AND q.\"end\" >= (a.value ->> 1) CROSS JOIN features x ON x.id = q.feature \
          WHERE a.value ->> 3 IS NULL OR x.locus IS NOT (a.value ->> 3))"
     )
 }

@@ -28,7 +28,7 @@ use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
 use genome_formats::{Format, Input};
-use rusqlite::{Connection, OpenFlags, params};
+use rusqlite::{Connection, OpenFlags, Statement, params};
 use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Result};
@@ -453,17 +453,30 @@ fn read_letters(db: &Connection, seq: i64, range: Option<Range<u64>>) -> Result<
     if start >= end {
         return Ok(out);
     }
+    piece_letters(&mut db.prepare(PIECES)?, seq, start..end, &mut out)?;
+    Ok(out)
+}
+
+/// The pieces of a sequence from one to another.
+pub(crate) const PIECES: &str =
+    "SELECT piece, encoding, letters FROM residues WHERE seq = ?1 AND piece BETWEEN ?2 AND ?3 ORDER BY piece";
+
+/// Adds the letters of a range, 0-based, that is not empty and lies in the sequence; `pieces` is [`PIECES`].
+pub(crate) fn piece_letters(
+    pieces: &mut Statement<'_>,
+    seq: i64,
+    range: Range<usize>,
+    out: &mut Vec<u8>,
+) -> Result<()> {
     let piece = residues::PIECE;
     let number = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
-    let mut pieces = db.prepare(
-        "SELECT piece, encoding, letters FROM residues WHERE seq = ?1 AND piece BETWEEN ?2 AND ?3 ORDER BY piece",
-    )?;
-    let mut rows = pieces.query(params![seq, number(start / piece), number((end - 1) / piece)])?;
+    let mut rows = pieces.query(params![seq, number(range.start / piece), number((range.end - 1) / piece)])?;
     while let Some(row) = rows.next()? {
         let number = usize::try_from(row.get::<_, i64>(0)?).unwrap_or(0);
         let first = number * piece;
         let bytes = row.get_ref(2)?.as_blob().map_err(rusqlite::Error::from)?;
-        residues::unpack(row.get(1)?, bytes, start.max(first) - first, end.min(first + piece) - first, &mut out)?;
+        let (from, to) = (range.start.max(first) - first, range.end.min(first + piece) - first);
+        residues::unpack(row.get(1)?, bytes, from, to, out)?;
     }
-    Ok(out)
+    Ok(())
 }
