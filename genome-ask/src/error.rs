@@ -74,7 +74,7 @@ pub enum Error {
 }
 
 impl From<rusqlite::Error> for Error {
-    /// The path follows with [`Error::in_index`].
+    /// The path follows with `in_index`.
     fn from(source: rusqlite::Error) -> Self {
         Self::Sqlite { path: PathBuf::new(), source }
     }
