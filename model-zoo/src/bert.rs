@@ -11,7 +11,7 @@
 #![allow(non_snake_case, reason = "parameters bear their published names")]
 
 use crate::attention::{Bias, attend, split_heads};
-use crate::fused::{gelu, norm};
+use crate::fused::{self, gelu, norm};
 use crate::layers::{Dense, linear, lookup, position_ids};
 use crate::{Pass, Pooling, TokenBatch};
 use burn::module::{Module, Param};
@@ -238,7 +238,7 @@ impl Bert {
         let h = gelu(hooks.linear(&head.transform.dense, h));
         let h = norm(&head.transform.LayerNorm, h, self.config.layer_norm_eps);
         let words = self.bert.embeddings.word_embeddings.weight.val().transpose(); // [hidden, vocab]
-        h.matmul(words.unsqueeze()) + head.bias.val().unsqueeze()
+        fused::linear(h, words, Some(head.bias.val()))
     }
 }
 

@@ -11,7 +11,7 @@
 
 use crate::attention::{Bias, attend, split_heads};
 use crate::bert::segments;
-use crate::fused::{gelu, glu_gelu, norm};
+use crate::fused::{self, gelu, glu_gelu, norm};
 use crate::layers::lookup;
 use crate::{Pass, Pooling, TokenBatch};
 use burn::module::Module;
@@ -242,7 +242,7 @@ impl Dnabert2 {
         let h = gelu(hooks.linear(&head.transform.dense, h));
         let h = norm(&head.transform.LayerNorm, h, self.config.layer_norm_eps);
         let words = self.bert.embeddings.word_embeddings.weight.val().transpose(); // [hidden, vocab]
-        h.matmul(words.unsqueeze()) + head.decoder.bias.val().unsqueeze()
+        fused::linear(h, words, Some(head.decoder.bias.val()))
     }
 }
 

@@ -10,7 +10,7 @@
 
 use crate::attention::{RopeScaling, Rotary, attend, rope_frequencies, split_heads};
 use crate::causal::Steps;
-use crate::fused::silu_mul;
+use crate::fused::{self, rms_norm, silu_mul, site};
 use crate::layers::{linear, lookup};
 use crate::{Pass, TokenBatch};
 use burn::module::Module;
@@ -372,7 +372,7 @@ impl Llama {
             h = layer.forward(h, config, &rotary, |k, v, pass| steps.keys(i, k, v, pass), &bias, pass);
             pass.hidden(&h);
         }
-        let h = self.model.norm.forward(h);
+        let h = norm(&self.model.norm, h);
         pass.replace_last(&h);
         h
     }
@@ -385,10 +385,15 @@ impl Llama {
     /// Scores of the next token at every position, [batch, seq, vocab], from what [`Llama::forward`] gives.
     pub fn lm_logits(&self, h: Tensor<3>, hooks: &dyn Hooks) -> Tensor<3> {
         match &self.lm_head {
-            Some(layer) => hooks.linear(layer, h),
-            None => h.matmul(self.model.embed_tokens.weight.val().transpose().unsqueeze()),
+            Some(layer) => site(hooks, layer, h),
+            None => fused::linear(h, self.model.embed_tokens.weight.val().transpose(), None),
         }
     }
+}
+
+/// A layer of Burn's, evaluated by the fused kernel.
+fn norm(layer: &RmsNorm, x: Tensor<3>) -> Tensor<3> {
+    rms_norm(x, layer.gamma.val(), layer.epsilon)
 }
 
 impl Layer {
@@ -402,18 +407,18 @@ impl Layer {
         pass: &mut Pass,
     ) -> Tensor<3> {
         let (hooks, heads, kv_heads) = (pass.hooks(), config.num_attention_heads, config.num_key_value_heads);
-        let x = self.input_layernorm.forward(h.clone()); // [batch, seq, hidden]
-        let site = |layer: &Linear, heads| split_heads(hooks.linear(layer, x.clone()), heads);
-        let q = rotary.rotate(site(&self.self_attn.q_proj, heads)); // [batch, heads, seq, d_head]
-        let k = rotary.rotate(site(&self.self_attn.k_proj, kv_heads)); // [batch, kv_heads, seq, d_head]
-        let (k, v) = keys(k, site(&self.self_attn.v_proj, kv_heads), pass);
+        let x = norm(&self.input_layernorm, h.clone()); // [batch, seq, hidden]
+        let project = |layer: &Linear, heads| split_heads(site(hooks, layer, x.clone()), heads);
+        let q = rotary.rotate(project(&self.self_attn.q_proj, heads)); // [batch, heads, seq, d_head]
+        let k = rotary.rotate(project(&self.self_attn.k_proj, kv_heads)); // [batch, kv_heads, seq, d_head]
+        let (k, v) = keys(k, project(&self.self_attn.v_proj, kv_heads), pass);
         let scale = (config.head_dim as f32).sqrt().recip();
         let context = attend(q, k, v, bias, scale, pass); // [batch, seq, heads·d_head]
-        let h = h + hooks.linear(&self.self_attn.o_proj, context);
+        let h = h + site(hooks, &self.self_attn.o_proj, context);
 
-        let x = self.post_attention_layernorm.forward(h.clone());
-        let gate = hooks.linear(&self.mlp.gate_proj, x.clone()); // [batch, seq, intermediate]
-        let x = silu_mul(gate, hooks.linear(&self.mlp.up_proj, x));
-        h + hooks.linear(&self.mlp.down_proj, x)
+        let x = norm(&self.post_attention_layernorm, h.clone());
+        let gate = site(hooks, &self.mlp.gate_proj, x.clone()); // [batch, seq, intermediate]
+        let x = silu_mul(gate, site(hooks, &self.mlp.up_proj, x));
+        h + site(hooks, &self.mlp.down_proj, x)
     }
 }

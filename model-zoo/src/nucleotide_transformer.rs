@@ -19,7 +19,7 @@
 #![allow(non_snake_case, reason = "parameters bear their published names")]
 
 use crate::attention::{Bias, RopeScaling, Rotary, attend, rope_frequencies, split_heads};
-use crate::fused::{gelu, glu_silu, norm};
+use crate::fused::{self, gelu, glu_silu, norm};
 use crate::layers::{Dense, linear, lookup, position_ids};
 use crate::{Pass, TokenBatch};
 use burn::module::{Module, Param};
@@ -271,7 +271,7 @@ impl NucleotideTransformer {
         let h = norm(&head.layer_norm, gelu(hooks.linear(&head.dense, h)), self.config.layer_norm_eps);
         let scores = match &head.decoder {
             Some(decoder) => hooks.linear(decoder, h),
-            None => h.matmul(self.esm.embeddings.word_embeddings.weight.val().transpose().unsqueeze()),
+            None => fused::linear(h, self.esm.embeddings.word_embeddings.weight.val().transpose(), None),
         };
         scores + head.bias.val().unsqueeze()
     }

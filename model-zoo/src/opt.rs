@@ -11,7 +11,7 @@
 
 use crate::attention::{attend, split_heads};
 use crate::causal::Steps;
-use crate::fused::{gelu, norm};
+use crate::fused::{self, gelu, norm, site};
 use crate::layers::{linear, lookup, position_ids};
 use crate::{Pass, TokenBatch};
 use burn::module::Module;
@@ -201,7 +201,7 @@ impl Opt {
         let (rows, seq) = (words.dims()[0], words.dims()[1]);
         let virtual_tokens = seq - batch.dims()[1];
         let words = match &decoder.project_in {
-            Some(layer) => hooks.linear(layer, words),
+            Some(layer) => site(hooks, layer, words),
             None => words,
         }; // [batch, seq, hidden]
         let positions = position_ids(batch, |row| steps.taken(row, hooks), virtual_tokens, OFFSET, OFFSET as i64 - 1);
@@ -216,7 +216,7 @@ impl Opt {
             h = norm(layer, h, EPS);
         }
         if let Some(layer) = &decoder.project_out {
-            h = hooks.linear(layer, h);
+            h = site(hooks, layer, h);
         }
         pass.replace_last(&h);
         h
@@ -230,8 +230,8 @@ impl Opt {
     /// Scores of the next token at every position, [batch, seq, vocab], from what [`Opt::forward`] hands on.
     pub fn lm_logits(&self, h: Tensor<3>, hooks: &dyn Hooks) -> Tensor<3> {
         match &self.lm_head {
-            Some(layer) => hooks.linear(layer, h),
-            None => h.matmul(self.model.decoder.embed_tokens.weight.val().transpose().unsqueeze()),
+            Some(layer) => site(hooks, layer, h),
+            None => fused::linear(h, self.model.decoder.embed_tokens.weight.val().transpose(), None),
         }
     }
 }
@@ -252,17 +252,17 @@ impl Layer {
         let around = |layer: &LayerNorm, h: Tensor<3>, here: bool| if here { norm(layer, h, EPS) } else { h };
 
         let x = around(&self.self_attn_layer_norm, h.clone(), before); // [batch, seq, hidden]
-        let site = |layer: &Linear| split_heads(hooks.linear(layer, x.clone()), heads); // [batch, heads, seq, d_head]
+        let project = |layer: &Linear| split_heads(site(hooks, layer, x.clone()), heads); // [batch, heads, seq, d_head]
         let scale = ((h.dims()[2] / heads) as f32).sqrt().recip();
-        let (k, v) = keys(site(&self.self_attn.k_proj), site(&self.self_attn.v_proj), pass);
-        let context = attend(site(&self.self_attn.q_proj), k, v, bias, scale, pass); // [batch, seq, hidden]
-        let h = h + hooks.linear(&self.self_attn.out_proj, context);
+        let (k, v) = keys(project(&self.self_attn.k_proj), project(&self.self_attn.v_proj), pass);
+        let context = attend(project(&self.self_attn.q_proj), k, v, bias, scale, pass); // [batch, seq, hidden]
+        let h = h + site(hooks, &self.self_attn.out_proj, context);
         let h = around(&self.self_attn_layer_norm, h, !before);
 
         let x = around(&self.final_layer_norm, h.clone(), before);
-        let x = hooks.linear(&self.fc1, x); // [batch, seq, ffn]
+        let x = site(hooks, &self.fc1, x); // [batch, seq, ffn]
         let x = if config.activation_function == "gelu" { gelu(x) } else { relu(x) };
-        let h = h + hooks.linear(&self.fc2, x);
+        let h = h + site(hooks, &self.fc2, x);
         around(&self.final_layer_norm, h, !before)
     }
 }

@@ -1,0 +1,67 @@
+//! Seconds and memory for reading a model folder.
+
+use std::path::Path;
+use std::time::Duration;
+
+use benches::{Shape, is_smoke_test, own_peak_mib, peak_mib_of};
+use burn::tensor::Device;
+use criterion::{Criterion, SamplingMode, Throughput};
+use model_zoo::{Base, Purpose};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// `<program> --peak-of <folder> --bench` prints the peak memory of reading it and ends.
+const PEAK_OF: &str = "--peak-of";
+
+fn main() {
+    let args: Vec<String> = std::env::args().collect();
+    if let [_, flag, folder, ..] = &args[..]
+        && flag == PEAK_OF
+    {
+        let base = load(Path::new(folder));
+        if let Some(mib) = own_peak_mib() {
+            println!("{mib}");
+        }
+        drop(base); // held while the peak was read
+        return;
+    }
+    let shapes = [Shape::dnabert2_117m(), Shape::smollm2_135m()];
+    let shapes = if is_smoke_test() { shapes.map(Shape::tiny) } else { shapes };
+    let mut criterion = Criterion::default().configure_from_args();
+    for shape in shapes {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        shape.save(folder.path()).expect("room for the weights");
+        let bytes = folder.path().join("model.safetensors").metadata().expect("just written").len();
+        assert_eq!(load(folder.path()).config(), shape.base);
+
+        if !is_smoke_test() {
+            let path = folder.path().to_str().expect("a plain path");
+            let (weights, empty) = (bytes as f64 / 1024.0 / 1024.0, own_peak_of_nothing());
+            if let (Some(peak), Some(empty)) = (peak_mib_of(&[PEAK_OF, path, "--bench"]), empty) {
+                let ratio = (peak - empty) as f64 / weights;
+                println!(
+                    "{}: weights {weights:.0} MiB, peak {peak} MiB, of which {empty} before: {ratio:.2} times the weights",
+                    shape.name
+                );
+            }
+        }
+        let mut group = criterion.benchmark_group("load");
+        group.sample_size(10).sampling_mode(SamplingMode::Flat).throughput(Throughput::Bytes(bytes));
+        group.warm_up_time(Duration::from_secs(1)).measurement_time(Duration::from_secs(5));
+        group.bench_function(shape.name, |bencher| bencher.iter(|| load(folder.path())));
+        group.finish();
+    }
+    criterion.final_summary();
+}
+
+fn load(folder: &Path) -> Base {
+    Base::from_dir(folder, Purpose::Encode, &Device::default()).expect("a folder that was just written").base
+}
+
+/// What a process of this program holds that reads a model of a few numbers.
+fn own_peak_of_nothing() -> Option<u64> {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    Shape::dnabert2_117m().tiny().save(folder.path()).expect("room for a few numbers");
+    peak_mib_of(&[PEAK_OF, folder.path().to_str().expect("a plain path"), "--bench"])
+}
