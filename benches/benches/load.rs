@@ -56,7 +56,7 @@ fn main() {
 }
 
 fn load(folder: &Path) -> Base {
-    Base::from_dir(folder, Purpose::Encode, &Device::default()).expect("a folder that was just written").base
+    Base::from_pretrained(folder, Purpose::Encode, &Device::default()).expect("a folder that was just written").base
 }
 
 /// What a process of this program holds that reads a model of a few numbers.
