@@ -90,10 +90,14 @@ fn folder_without_weights() {
     std::fs::write(dir.path().join("a.fa"), ">a\nACGT\n").unwrap();
     refused(dir.path(), &["embed", "--base", "model", "a.fa"], &["model", "no config.json"]);
     std::fs::copy(asset("base-tiny/config.json"), dir.path().join("model/config.json")).unwrap();
-    refused(dir.path(), &["embed", "--base", "model", "a.fa"], &["model", "no model.safetensors"]);
+    refused(dir.path(), &["embed", "--base", "model", "a.fa"], &["model", "expected one of model.safetensors"]);
     refused(dir.path(), &["embed", "--base", "nowhere", "a.fa"], &["nowhere", "model folder"]);
     std::fs::write(dir.path().join("model/model.safetensors"), [255; 64]).unwrap();
-    refused(dir.path(), &["embed", "--base", "model", "a.fa"], &["model.safetensors", "header"]);
+    refused(
+        dir.path(),
+        &["embed", "--base", "model", "a.fa"],
+        &["model.safetensors", "byte 0: expected a safetensors file"],
+    );
 }
 
 #[test]

@@ -147,7 +147,7 @@ impl BertConfig {
             let found = &self.position_embedding_type;
             return Some(format!("position_embedding_type: expected \"absolute\", found {found:?}"));
         }
-        (self.num_attention_heads == 0 || self.hidden_size % self.num_attention_heads != 0)
+        (self.num_attention_heads == 0 || !self.hidden_size.is_multiple_of(self.num_attention_heads))
             .then(|| format!("hidden_size {} does not split into {} heads", self.hidden_size, self.num_attention_heads))
     }
 

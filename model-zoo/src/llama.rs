@@ -170,7 +170,7 @@ impl From<Published> for LlamaConfig {
             }
             _ => RopeScaling::None,
         };
-        let unknown = unknown.map(str::to_owned).or_else(|| match rope.rope_type {
+        let unknown = unknown.map(str::to_owned).or(match rope.rope_type {
             Some(t) if !matches!(t.as_str(), "default" | "linear" | "dynamic" | "llama3") => Some(t),
             _ => None,
         });

@@ -170,7 +170,7 @@ impl NucleotideTransformerConfig {
             return Some("token_dropout needs a mask_token_id".into());
         }
         let (d, heads) = (self.hidden_size, self.num_attention_heads);
-        if heads == 0 || d % heads != 0 || (self.rotary() && (d / heads) % 2 != 0) {
+        if heads == 0 || !d.is_multiple_of(heads) || (self.rotary() && !(d / heads).is_multiple_of(2)) {
             return Some(format!("hidden_size {d} does not split into {heads} heads of even width"));
         }
         None

@@ -147,7 +147,7 @@ impl OptConfig {
         if !self.layer_norm_elementwise_affine {
             return Some("layer_norm_elementwise_affine: expected true, found false".into());
         }
-        (self.num_attention_heads == 0 || self.hidden_size % self.num_attention_heads != 0)
+        (self.num_attention_heads == 0 || !self.hidden_size.is_multiple_of(self.num_attention_heads))
             .then(|| format!("hidden_size {} does not split into {} heads", self.hidden_size, self.num_attention_heads))
     }
 
