@@ -41,7 +41,7 @@ pub(crate) struct TokenizeArgs {
     /// pieces. Without this, letters are upper-cased, U is T, and what is no nucleotide is an error
     #[arg(long)]
     pub(crate) original: bool,
-    /// Leave out the tokens that stand around a sequence, such as [CLS] and [SEP]
+    /// Leave out the tokens that stand around a sequence, such as CLS and SEP
     #[arg(long)]
     pub(crate) no_special_tokens: bool,
     /// Cut tokens from the right end until N are left, special ones counted
