@@ -383,10 +383,16 @@ impl Llama {
     }
 
     /// Scores of the next token at every position, [batch, seq, vocab], from what [`Llama::forward`] gives.
+    ///
+    /// # Panics
+    /// If the head is not tied to the embeddings and the model was made without it.
     pub fn lm_logits(&self, h: Tensor<3>, hooks: &dyn Hooks) -> Tensor<3> {
         match &self.lm_head {
             Some(layer) => site(hooks, layer, h),
-            None => fused::linear(h, self.model.embed_tokens.weight.val().transpose(), None),
+            None => {
+                assert!(self.config.tie_word_embeddings, "a model made with its language-model head");
+                fused::linear(h, self.model.embed_tokens.weight.val().transpose(), None)
+            }
         }
     }
 }

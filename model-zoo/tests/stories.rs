@@ -4,10 +4,13 @@ mod common;
 
 use burn::tensor::Device;
 use genome_tokenize::{Llama2cTokenizer, Tokenizer};
+use model_zoo::checkpoint::export as parameters;
 use model_zoo::generate::{GenerateConfig, Stop, generate, log_likelihood};
 use model_zoo::{Base, Purpose};
 use peft_core::Plain;
 use std::ops::ControlFlow;
+use tensor_files::gguf::{GgufKind, LlamaExport};
+use tensor_files::llama2c::Llama2cFile;
 
 #[test]
 fn the_story_is_the_expected_one() {
@@ -36,6 +39,20 @@ fn the_story_is_the_expected_one() {
     assert_eq!(found[2].tokens[..ids.len() - 5], ids[5..]);
     let written = tokenizer.decode(&[&ids[..1], &found[0].tokens[..]].concat()).unwrap();
     assert_eq!(String::from_utf8(written).unwrap(), text);
+
+    // The same from llama2.c's own file, and from GGUF that is written here.
+    let dir = tempfile::tempdir().unwrap();
+    let gguf = dir.path().join("stories.gguf");
+    let file = Llama2cFile::open(folder.join("stories260K.bin")).unwrap();
+    let shapes: Vec<_> = file.tensors().iter().map(|(name, info)| (name.clone(), info.shape.clone())).collect();
+    let export = LlamaExport::new(&file.llama_config(), &shapes, None).unwrap();
+    export.write(&gguf, GgufKind::F32, |name| file.read_f32(name)).unwrap();
+    for path in [folder.join("stories260K.bin"), gguf.clone()] {
+        let other = Base::from_pretrained(&path, Purpose::LanguageModel, &Device::default()).unwrap().base;
+        assert_eq!(parameters(&other), parameters(&base), "{}", path.display());
+        let found = generate(&other, &prompts[..1], &config, &Plain, |_, _| ControlFlow::Continue(())).unwrap();
+        assert_eq!(found[0].tokens, ids[1..], "{}", path.display());
+    }
 
     let likelihoods = log_likelihood(&base, &[&ids[..], &ids[..9]], &Plain).unwrap();
     let mean = -likelihoods[0].iter().sum::<f32>() / likelihoods[0].len() as f32;

@@ -168,7 +168,7 @@ mod tests {
 
     #[test]
     fn penalty_moves_scores_away_from_the_text_once() {
-        // transformers 4.57: RepetitionPenaltyLogitsProcessor(2.0)([[0, 1, 1]], [[4., -4., 4.]])
+        // transformers 5.23: RepetitionPenaltyLogitsProcessor(2.0)([[0, 1, 1]], [[4., -4., 4.]])
         let mut scores = [4.0, -4.0, 4.0];
         penalise(&mut scores, &[0, 1, 1], 2.0);
         assert_eq!(scores, [2.0, -8.0, 4.0]);
