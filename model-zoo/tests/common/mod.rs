@@ -163,6 +163,16 @@ pub(crate) fn close(what: &str, a: &[f32], b: &[f32]) {
     }
 }
 
+/// As [`close`], measured by the largest value: for sums that are taken in another order, whose rounding follows the size
+/// of what is added and not of what is left.
+pub(crate) fn close_in_size(what: &str, a: &[f32], b: &[f32]) {
+    assert_eq!(a.len(), b.len(), "{what}");
+    let size = 1.0 + a.iter().fold(0.0_f32, |most, x| most.max(x.abs()));
+    for (i, (x, y)) in a.iter().zip(b).enumerate() {
+        assert!((x - y).abs() <= 1e-5 * size, "{what}: value {i} of {}: {x} {y}", a.len());
+    }
+}
+
 /// A folder of test data: the value of `variable`, or `default` beside the workspace. `None`, with a line on stderr, where
 /// it is absent; in CI nothing may be skipped while the shared folder is there.
 pub(crate) fn data_folder(test: &str, variable: &str, default: &str) -> Option<PathBuf> {
