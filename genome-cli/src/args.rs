@@ -2,6 +2,7 @@
 
 use crate::device::DeviceChoice;
 use crate::format_args::{ConvertArgs, DatasetArgs, ExtractArgs, OrfsArgs, StatsArgs};
+use crate::models::ModelsArgs;
 use crate::tokenize::TokenizeArgs;
 use crate::train_tokenizer::TrainTokenizerArgs;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -14,6 +15,9 @@ use std::path::PathBuf;
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
+    #[cfg(feature = "hub")]
+    #[command(flatten)]
+    pub(crate) hub: crate::hub::HubArgs,
 }
 
 #[derive(Debug, Subcommand)]
@@ -38,6 +42,8 @@ pub(crate) enum Command {
     Orfs(OrfsArgs),
     /// Make data sets from genomes; check them for leaks
     Dataset(DatasetArgs),
+    /// List the checkpoints that are known: size, context, tokenizer, licence
+    Models(ModelsArgs),
     /// Turn sequences into token ids as a model reads them
     Tokenize(TokenizeArgs),
     /// Make a BPE vocabulary from genomes

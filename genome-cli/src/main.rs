@@ -12,6 +12,8 @@ mod embed;
 mod extract;
 mod finetune;
 mod format_args;
+mod hub;
+mod models;
 mod orfs;
 mod output;
 mod predict;
@@ -46,6 +48,8 @@ fn main() -> ExitCode {
             return if error.use_stderr() { ExitCode::from(2) } else { ExitCode::SUCCESS };
         }
     };
+    #[cfg(feature = "hub")]
+    hub::set(cli.hub);
     let done = match cli.command {
         Command::Quickstart(args) => quickstart::run(&args),
         Command::Pretrain(args) => pretrain::run(&args),
@@ -57,6 +61,7 @@ fn main() -> ExitCode {
         Command::Extract(args) => extract::run(&args),
         Command::Orfs(args) => orfs::run(&args),
         Command::Dataset(args) => dataset::run(&args.command),
+        Command::Models(args) => models::run(&args),
         Command::Tokenize(args) => tokenize::run(&args),
         Command::TrainTokenizer(args) => train_tokenizer::run(&args),
         Command::Doctor(args) => doctor::run(&args),

@@ -12,7 +12,7 @@ use std::io::{BufRead, Write};
 use std::path::PathBuf;
 
 /// Letters, and sequences, that are encoded at a time on all cores.
-const BATCH_BP: usize = 1 << 22;
+const BATCH_BP: usize = 1 << 20;
 const BATCH: usize = 4096;
 /// What `onehot` prints for a row that is not one of the four bases.
 const NO_BASE: u32 = 4;

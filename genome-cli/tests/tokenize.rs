@@ -266,7 +266,6 @@ fn what_is_wrong_is_told_with_its_place() {
     check("dnabert:7", &["lines.txt"], &["dnabert:7: no such tokenizer", "did you mean dnabert:6?"]);
     check("letters", &["none.fa"], &["none.fa"]);
     check("letters", &["--max-tokens", "1", "lines.txt"], &["lines.txt:1: a limit of 1 tokens leaves no room"]);
-    check("letters", &["--json", "lines.txt"], &["--stats"]);
 }
 
 #[test]
