@@ -8,10 +8,12 @@ use serde::Serialize;
 use std::io::Write;
 
 #[derive(Debug, Args)]
-#[command(after_help = "PARAMETERS counts each shared tensor once, and no buffers. CONTEXT is in tokens, as the model's config says; \
+#[command(
+    after_help = "PARAMETERS counts each shared tensor once, and no buffers. CONTEXT is in tokens, as the model's config says; \
     DNABERT-2, Nucleotide Transformer v2 and LLaMA compute their positions and read on beyond it. TOKENIZER is a name for genome \
     tokenize, or the file in the model's folder. LICENCE is that of the weights as their publishers state it: read it on \
-    https://huggingface.co/NAME before you use them.")]
+    https://huggingface.co/NAME before you use them."
+)]
 pub(crate) struct ModelsArgs {
     /// One JSON object a line
     #[arg(long)]
@@ -84,7 +86,8 @@ pub(crate) fn run(args: &ModelsArgs) -> Result<Outcome> {
             writeln!(out, "{}", serde_json::to_string(model)?)?;
         }
     } else {
-        let widths = MODELS.iter().fold((0, 0), |(name, family), m| (m.name.len().max(name), m.family.len().max(family)));
+        let widths =
+            MODELS.iter().fold((0, 0), |(name, family), m| (m.name.len().max(name), m.family.len().max(family)));
         let mut row = |name: &str, family: &str, parameters: &str, context: &str, tokenizer: &str, licence: &str| {
             let (a, b) = widths;
             writeln!(out, "{name:<a$}  {family:<b$}  {parameters:>10}  {context:>7}  {tokenizer:<22}  {licence}")
@@ -129,7 +132,9 @@ mod tests {
     /// Positions of ESM's models begin behind the padding id.
     fn context(config: &Value) -> u64 {
         let positions = config["max_position_embeddings"].as_u64().unwrap();
-        let esm = config["architectures"].as_array().is_some_and(|a| a.iter().any(|a| a.as_str().unwrap().starts_with("Esm")));
+        let esm = config["architectures"]
+            .as_array()
+            .is_some_and(|a| a.iter().any(|a| a.as_str().unwrap().starts_with("Esm")));
         if esm { positions - 2 } else { positions }
     }
 
@@ -140,7 +145,8 @@ mod tests {
         for entry in std::fs::read_dir(folder).unwrap() {
             let layout: Value = serde_json::from_slice(&std::fs::read(entry.unwrap().path()).unwrap()).unwrap();
             let name = layout["name"].as_str().unwrap();
-            let model = MODELS.iter().find(|model| model.name == name).unwrap_or_else(|| panic!("{name} is not in the table"));
+            let model =
+                MODELS.iter().find(|model| model.name == name).unwrap_or_else(|| panic!("{name} is not in the table"));
             let config = &layout["config"];
             let tensors = layout["tensors"].as_object().unwrap();
             let tensors = tensors.iter().map(|(name, t)| (name.as_str(), t[0].as_str().unwrap(), &t[1]));
@@ -172,7 +178,9 @@ mod tests {
 
     #[test]
     fn numbers_are_short() {
-        for (n, expected) in [(1_008_778, "1.0 M"), (117_070_080, "117 M"), (2_547_801_226, "2.55 B"), (999_700_000, "1.00 B")] {
+        for (n, expected) in
+            [(1_008_778, "1.0 M"), (117_070_080, "117 M"), (2_547_801_226, "2.55 B"), (999_700_000, "1.00 B")]
+        {
             assert_eq!(short(n), expected);
         }
     }

@@ -101,7 +101,13 @@ fn folder_without_weights() {
 fn a_name_of_the_hub_tells_the_steps() {
     let dir = folder();
     std::fs::write(dir.path().join("a.fa"), ">a\nACGT\n").unwrap();
-    let says = ["zhihan1996/DNABERT-2-117M: there is no such folder", "--features hub", "config.json", "tokenizer.json", "--base DIR"];
+    let says = [
+        "zhihan1996/DNABERT-2-117M: there is no such folder",
+        "--features hub",
+        "config.json",
+        "tokenizer.json",
+        "--base DIR",
+    ];
     refused(dir.path(), &["embed", "--base", "zhihan1996/DNABERT-2-117M", "a.fa"], &says);
     // A folder of that name is a folder.
     std::fs::create_dir_all(dir.path().join("zhihan1996/DNABERT-2-117M")).unwrap();

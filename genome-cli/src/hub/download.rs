@@ -68,7 +68,11 @@ impl Hub {
     fn folder(&self, name: &str) -> Result<PathBuf> {
         if self.offline {
             return self.cached(name).with_context(|| {
-                format!("{name}: {} is not in the cache {}, and --offline forbids a download", self.revision, self.cache.path().display())
+                format!(
+                    "{name}: {} is not in the cache {}, and --offline forbids a download",
+                    self.revision,
+                    self.cache.path().display()
+                )
             });
         }
         match self.download(name) {
@@ -113,7 +117,12 @@ impl Hub {
         let needed = needed(name, &files).map_err(Failure::Refused)?;
         let missing: Vec<&str> = needed.iter().copied().filter(|file| !folder.join(file).exists()).collect();
         if !missing.is_empty() {
-            eprintln!("{name} ({}, commit {commit}): downloading {} into {}", self.revision, missing.join(", "), folder.display());
+            eprintln!(
+                "{name} ({}, commit {commit}): downloading {} into {}",
+                self.revision,
+                missing.join(", "),
+                folder.display()
+            );
         }
         let remote = api.repo(pinned);
         for file in missing {
@@ -155,7 +164,9 @@ impl Hub {
         let says = |status: &str| text.ends_with(status);
         if says("404") {
             let (endpoint, revision) = (&self.endpoint, &self.revision);
-            return Failure::Refused(anyhow!("{name}: {endpoint} has no such model, or no revision {revision:?} of it"));
+            return Failure::Refused(anyhow!(
+                "{name}: {endpoint} has no such model, or no revision {revision:?} of it"
+            ));
         }
         if says("401") || says("403") {
             return Failure::Refused(anyhow!(
@@ -186,7 +197,9 @@ fn verify_all(name: &str, folder: &Path, files: &[&str]) -> Result<()> {
         if found != expected {
             let _ = fs::remove_file(&path);
             let _ = fs::remove_file(&blob);
-            bail!("{name}: {file}: expected the SHA-256 {expected}, found {found}; the file was removed: run this again");
+            bail!(
+                "{name}: {file}: expected the SHA-256 {expected}, found {found}; the file was removed: run this again"
+            );
         }
     }
     Ok(())
@@ -303,7 +316,8 @@ mod tests {
         let server = Server::start(files());
         let online = hub(&server.endpoint, dir.path());
         let folder = online.folder(NAME).unwrap();
-        let mut found: Vec<_> = fs::read_dir(&folder).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+        let mut found: Vec<_> =
+            fs::read_dir(&folder).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
         found.sort();
         assert_eq!(found, ["config.json", "model.safetensors", "tokenizer.json"]);
         assert_eq!(fs::read(folder.join("model.safetensors")).unwrap(), vec![7; 100_000]);
