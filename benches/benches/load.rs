@@ -1,7 +1,7 @@
 //! Seconds and memory for reading a model folder.
 
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use benches::{Shape, is_smoke_test, own_peak_mib, peak_mib_of};
 use burn::tensor::Device;
@@ -11,16 +11,24 @@ use model_zoo::{Base, Purpose};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// `<program> --peak-of <folder> --bench` prints the peak memory of reading it and ends.
+/// `<program> --peak-of <folder> --bench` prints the peak memory of reading it in MiB and ends.
 const PEAK_OF: &str = "--peak-of";
+/// `<program> --load <folder> --bench` prints the seconds and the peak memory of reading it in MiB and ends: the way for another
+/// program, such as `compare/compare.py`, to take turns with it.
+const LOAD: &str = "--load";
 
 fn main() {
     let args: Vec<String> = std::env::args().collect();
     if let [_, flag, folder, ..] = &args[..]
-        && flag == PEAK_OF
+        && [PEAK_OF, LOAD].contains(&flag.as_str())
     {
+        let start = Instant::now();
         let base = load(Path::new(folder));
+        let seconds = start.elapsed().as_secs_f64();
         if let Some(mib) = own_peak_mib() {
+            if flag == LOAD {
+                print!("{seconds} ");
+            }
             println!("{mib}");
         }
         drop(base); // held while the peak was read

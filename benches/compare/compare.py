@@ -3,6 +3,8 @@
 
     cargo bench -p benches --bench forward --no-run      # prints the program's path
     python benches/compare/compare.py --ours target/release/deps/forward-...
+    cargo bench -p benches --bench load --no-run
+    python benches/compare/compare.py --ours-load target/release/deps/load-...      # seconds and peak memory of from_pretrained
 
 Needs torch and transformers (pip install torch transformers). f32 on the CPU, attention sdpa, random weights on both sides, the
 same lengths of sequences in the same batches, as many threads. Each work runs in this process (torch) and in one process of
@@ -17,7 +19,9 @@ lengths in batches of 8 as they come), decode (32 tokens after 32, greedy, with 
 import argparse, json, os, platform, statistics, subprocess, sys, time
 
 p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-p.add_argument("--ours", required=True, help="the program of the bench `forward`")
+p.add_argument("--ours", help="the program of the bench `forward`")
+p.add_argument("--ours-load", help="the program of the bench `load`")
+p.add_argument("--load", help=argparse.SUPPRESS)  # a folder: what a process of its own measures
 p.add_argument("--rounds", type=int, default=5)
 p.add_argument("--threads", type=int, default=os.cpu_count())
 p.add_argument("--bert-ffn", type=int, default=4608)
@@ -111,9 +115,47 @@ def compare(shape, work):
     print(f"| {shape} | {work} | {tokens / mine:,.0f} | {tokens / other:,.0f} | {other / mine:.2f} | {best:.2f} |", flush=True)
 
 
+def peak_mib():
+    """The most that this process held; what getrusage says would count its parent's too."""
+    with open("/proc/self/status") as status:
+        return next(int(line.split()[1]) / 1024 for line in status if line.startswith("VmHWM"))
+
+
+def compare_load(shape):
+    """Both read the folder that transformers wrote, each time in a new process, the file in the page cache."""
+    import tempfile
+    with tempfile.TemporaryDirectory() as folder:
+        m, _ = model(shape)
+        m.save_pretrained(folder)
+        mib = os.path.getsize(os.path.join(folder, "model.safetensors")) / 2**20
+        name = type(m).__name__
+        del m
+        commands = [[args.ours_load, "--load", folder, "--bench"], [sys.executable, __file__, "--load", f"{name}:{folder}"]]
+        found = [[], []]
+        for _ in range(args.rounds + 1):
+            for command, into in zip(commands, found):
+                into.append([float(x) for x in subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout.split()])
+        (mine, my_peak), (other, other_peak) = ([statistics.median(x) for x in zip(*runs[1:])] for runs in found)
+        print(f"| {shape} | {mib:,.0f} | {mine:.2f} | {other:.2f} | {other / mine:.2f} | {my_peak:,.0f} | {other_peak:,.0f} |", flush=True)
+
+
+if args.load:
+    name, folder = args.load.split(":", 1)
+    before = peak_mib()
+    start = time.perf_counter()
+    m = getattr(T, name).from_pretrained(folder)
+    total = sum(float(q.detach().sum()) for q in m.parameters())  # weights that are only mapped are not read yet
+    print(time.perf_counter() - start, peak_mib() - before)
+    sys.exit()
 print(f"torch {torch.__version__}, transformers {T.__version__}, {args.threads} threads, {args.rounds} rounds, {platform.machine()}, load {os.getloadavg()[0]:.1f}", file=sys.stderr)
-print("| shape | work | ours, tokens/s | transformers, tokens/s | ours / transformers, medians | the fastest of each |\n|---|---|---|---|---|---|")
-for shape, works in [("dnabert2-117m", ["equal", "padded", "bucketed"]), ("smollm2-135m", ["equal", "padded", "bucketed", "decode"])]:
-    for work in works:
-        if args.only in (None, shape, f"{shape}/{work}"):
-            compare(shape, work)
+if args.ours:
+    print("| shape | work | ours, tokens/s | transformers, tokens/s | ours / transformers, medians | the fastest of each |\n|---|---|---|---|---|---|")
+    for shape, works in [("dnabert2-117m", ["equal", "padded", "bucketed"]), ("smollm2-135m", ["equal", "padded", "bucketed", "decode"])]:
+        for work in works:
+            if args.only in (None, shape, f"{shape}/{work}"):
+                compare(shape, work)
+if args.ours_load:
+    print("| shape | weights, MiB | ours, s | transformers, s | transformers / ours | our peak, MiB | theirs beside libraries, MiB |\n|---|---|---|---|---|---|---|")
+    for shape in ["dnabert2-117m", "smollm2-135m"]:
+        if args.only in (None, shape):
+            compare_load(shape)

@@ -2,7 +2,7 @@
 
 use crate::model_args::GenerateArgs;
 use crate::output::stdout;
-use crate::{Outcome, ui};
+use crate::{Outcome, bases, ui};
 use anyhow::{Context, Result, bail};
 use genome_tokenize::{Case, Named, Tokenizer, bpe_family, bpe_family_from_bytes, by_name};
 use model_zoo::generate::{GenerateConfig, Generated, Sampling, generate};
@@ -15,17 +15,18 @@ use std::time::Instant;
 use tensor_files::gguf::GgufFile;
 
 pub(crate) fn run(args: &GenerateArgs) -> Result<Outcome> {
-    let device = args.device.device.open()?.device;
+    let device = args.compute.open()?.device;
     let prompts = prompts(args)?;
     if prompts.is_empty() {
         return Ok(Outcome::NothingFound);
     }
+    let checkpoint = bases::path(&args.checkpoint)?;
     let tokenizer = match (&args.tokenizer, args.ids) {
         (None, true) => None,
-        (named, _) => Some(open_tokenizer(&args.checkpoint, named.as_deref())?),
+        (named, _) => Some(open_tokenizer(&checkpoint, named.as_deref())?),
     };
     let rows = prompts.iter().map(|p| ids(args, tokenizer.as_deref(), p)).collect::<Result<Vec<_>>>()?;
-    let base = Base::from_pretrained(&args.checkpoint, Purpose::LanguageModel, &device)?.base;
+    let base = Base::from_pretrained(&checkpoint, Purpose::LanguageModel, &device)?.base;
     let config = config(args, tokenizer.as_deref())?;
 
     let mut out = stdout();

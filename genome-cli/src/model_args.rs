@@ -1,6 +1,6 @@
 //! Options of the commands that run models on ids and text.
 
-use crate::args::DeviceArgs;
+use crate::args::ComputeArgs;
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 
@@ -13,7 +13,7 @@ use std::path::PathBuf;
                   Example:\n  genome forward --checkpoint DNABERT-2-117M --inputs x.safetensors --output y.safetensors"
 )]
 pub(crate) struct ForwardArgs {
-    /// A model folder, or base-tiny, which is built in
+    /// A model folder, a name of the Hugging Face hub, or base-tiny, which is built in
     #[arg(long, value_name = "DIR")]
     pub(crate) checkpoint: String,
     /// Token ids, as safetensors
@@ -32,7 +32,7 @@ pub(crate) struct ForwardArgs {
     #[arg(long)]
     pub(crate) attentions: bool,
     #[command(flatten)]
-    pub(crate) device: DeviceArgs,
+    pub(crate) compute: ComputeArgs,
 }
 
 /// Element types of a checkpoint that is written.
@@ -89,9 +89,9 @@ pub(crate) struct ConvertCheckpointArgs {
                         genome generate --checkpoint opt-125m --json - < prompts.txt"
 )]
 pub(crate) struct GenerateArgs {
-    /// OPT or LLaMA: a folder of the hub, a GGUF file, or a .bin of llama2.c
+    /// OPT or LLaMA: a folder, a GGUF file, a .bin of llama2.c, or a name of the Hugging Face hub
     #[arg(long, value_name = "PATH")]
-    pub(crate) checkpoint: PathBuf,
+    pub(crate) checkpoint: String,
     /// Tokenizer folder or file; default the checkpoint's own
     #[arg(long, value_name = "PATH")]
     pub(crate) tokenizer: Option<String>,
@@ -129,5 +129,5 @@ pub(crate) struct GenerateArgs {
     #[arg(long)]
     pub(crate) json: bool,
     #[command(flatten)]
-    pub(crate) device: DeviceArgs,
+    pub(crate) compute: ComputeArgs,
 }

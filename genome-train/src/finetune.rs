@@ -49,6 +49,8 @@ pub struct FinetuneConfig {
     pub features: usize,
     /// Longest sequence in tokens; 0 means what the model was trained on, or 512. Default 0.
     pub max_tokens: usize,
+    /// Compute activations again in the backward pass where that costs little, to hold fewer of them. Default false.
+    pub gradient_checkpointing: bool,
     /// Everything random follows from this. Default 1.
     pub seed: u64,
 }
@@ -71,6 +73,7 @@ impl Default for FinetuneConfig {
             bins: 64,
             features: 16,
             max_tokens: 0,
+            gradient_checkpointing: false,
             seed: 1,
         }
     }
@@ -220,7 +223,9 @@ pub fn finetune<A: LinearAdapter + 'static>(
     config.check()?;
     let weights = config.balanced.then(|| data.train.balanced_weights(task.labels.len()));
     device.seed(config.seed); // dropout masks
-    let classifier = Classifier::new(foundation, method, selection, &task.head, config.seed, device)?;
+    let training = device.clone().autodiff();
+    let training = if config.gradient_checkpointing { training.gradient_checkpointing() } else { training };
+    let classifier = Classifier::new(foundation, method, selection, &task.head, config.seed, &training)?;
     let schedule = config.schedule(data.train.len());
     let pad = foundation.tokenizer.pad_id();
     let train =
