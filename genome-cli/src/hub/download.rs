@@ -261,18 +261,18 @@ mod tests {
             let log = asked.clone();
             std::thread::spawn(move || {
                 for stream in listener.incoming() {
-                    let path = answer(stream.unwrap(), &files);
-                    log.lock().unwrap().push(path);
+                    answer(stream.unwrap(), &files, &log);
                 }
             });
             Self { endpoint, asked }
         }
     }
 
-    /// Answers one request; gives what was asked for.
-    fn answer(mut stream: TcpStream, files: &Files) -> String {
+    /// Answers one request. What was asked for is noted first, so that whoever has the answer finds the note.
+    fn answer(mut stream: TcpStream, files: &Files, log: &Mutex<Vec<String>>) {
         let mut lines = BufReader::new(stream.try_clone().unwrap()).lines().map(|line| line.unwrap());
         let path = lines.next().unwrap_or_default().split(' ').nth(1).unwrap_or_default().to_owned();
+        log.lock().unwrap().push(path.clone());
         let headers: Vec<String> = lines.take_while(|line| !line.is_empty()).map(|l| l.to_ascii_lowercase()).collect();
         let range = headers.iter().find_map(|line| line.strip_prefix("range: bytes=")).unwrap_or("0-");
         let (status, more, body) = if path == format!("/api/models/{NAME}/revision/main") {
@@ -294,7 +294,6 @@ mod tests {
         let length = body.len();
         let head = format!("HTTP/1.1 {status}\r\n{more}Content-Length: {length}\r\nConnection: close\r\n\r\n");
         let _ = stream.write_all(&[head.as_bytes(), &body].concat());
-        path
     }
 
     fn hub(endpoint: &str, cache: &Path) -> Hub {
