@@ -49,7 +49,7 @@ pub struct FinetuneConfig {
     pub features: usize,
     /// Longest sequence in tokens; 0 means what the model was trained on, or 512. Default 0.
     pub max_tokens: usize,
-    /// Compute activations again in the backward pass where that costs little, to hold fewer of them. Default false.
+    /// Hold the activations of one layer at a time, and compute them twice: less memory, a third more time. Default false.
     pub gradient_checkpointing: bool,
     /// Everything random follows from this. Default 1.
     pub seed: u64,
@@ -223,16 +223,14 @@ pub fn finetune<A: LinearAdapter + 'static>(
     config.check()?;
     let weights = config.balanced.then(|| data.train.balanced_weights(task.labels.len()));
     device.seed(config.seed); // dropout masks
-    let training = device.clone().autodiff();
-    let training = if config.gradient_checkpointing { training.gradient_checkpointing() } else { training };
-    let classifier = Classifier::new(foundation, method, selection, &task.head, config.seed, &training)?;
+    let classifier = Classifier::new(foundation, method, selection, &task.head, config.seed, device)?;
     let schedule = config.schedule(data.train.len());
     let pad = foundation.tokenizer.pad_id();
     let train =
         ClassLoader::training(data.train.clone(), config.batch_size, pad, config.seed, schedule.eval_every, device);
     let dev = ClassLoader::evaluation(data.dev.clone(), task.batch_size, pad, device);
     let trained = run(
-        classifier.with_class_weights(weights),
+        classifier.with_class_weights(weights).with_gradient_checkpointing(config.gradient_checkpointing),
         Arc::new(train),
         Arc::new(dev),
         &schedule,

@@ -52,6 +52,7 @@
 //! | [`render`] | no dashboard |
 
 pub mod card;
+mod checkpointing;
 pub mod classifier;
 pub mod embed;
 mod error;

@@ -205,13 +205,14 @@ impl Bert {
     /// The last hidden state, [batch, seq, hidden]; with prompt tuning's virtual tokens `seq` grows by their number.
     pub fn forward(&self, batch: &TokenBatch, pass: &mut Pass) -> Tensor<3> {
         let (config, hooks) = (&self.config, pass.hooks());
-        let mut h = self.bert.embeddings.forward(batch, config, hooks); // [batch, seq, hidden]
+        let embed = || self.bert.embeddings.forward(batch, config, hooks);
+        let mut h = pass.input().unwrap_or_else(embed); // [batch, seq, hidden]
         pass.hidden(&h);
         let ([rows, seq, _], heads) = (h.dims(), config.num_attention_heads);
         let prefix = hooks.prefix_len();
         let bias = Bias::new(seq, prefix + seq, prefix, batch.mask.as_ref());
         let bias = bias.prepared(heads, seq, rows, &h.device().inner());
-        for (i, layer) in self.bert.encoder.layer.iter().enumerate() {
+        for (i, layer) in pass.layers(&self.bert.encoder.layer) {
             h = layer.forward(h, i, config, &bias, pass);
             pass.hidden(&h);
         }

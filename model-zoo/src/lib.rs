@@ -61,5 +61,5 @@ pub use buckets::{BatchLimit, Buckets};
 pub use cache::KvCache;
 pub use error::{Error, Result};
 pub use names::{NamedParam, named_params};
-pub use pass::{Pass, Trace};
+pub use pass::{Part, Pass, Trace};
 pub use pooling::Pooling;

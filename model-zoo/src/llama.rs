@@ -361,16 +361,19 @@ impl Llama {
     pub fn forward(&self, batch: &TokenBatch, pass: &mut Pass) -> Tensor<3> {
         let (config, hooks) = (&self.config, pass.hooks());
         let steps = Steps::begin(batch, pass);
-        let words = lookup(&self.model.embed_tokens, &batch.ids, config.pad_token_id, hooks);
-        let mut h = steps.embeddings(words, hooks); // [batch, seq, hidden]
+        let words = || lookup(&self.model.embed_tokens, &batch.ids, config.pad_token_id, hooks);
+        let mut h = pass.input().unwrap_or_else(|| steps.embeddings(words(), hooks)); // [batch, seq, hidden]
         pass.hidden(&h);
         let ([rows, seq, _], device) = (h.dims(), h.device().inner());
         let longest = pass.cache.as_ref().map_or(steps.before + seq, |c| c.capacity().max(steps.before + seq));
         let rotary = config.rotary(steps.before, seq, longest, &device);
         let bias = steps.bias(config.num_attention_heads, seq, rows, &device);
-        for (i, layer) in self.model.layers.iter().enumerate() {
+        for (i, layer) in pass.layers(&self.model.layers) {
             h = layer.forward(h, config, &rotary, |k, v, pass| steps.keys(i, k, v, pass), &bias, pass);
             pass.hidden(&h);
+        }
+        if pass.ends_before(self.model.layers.len()) {
+            return h;
         }
         let h = norm(&self.model.norm, h);
         pass.replace_last(&h);

@@ -241,16 +241,20 @@ impl NucleotideTransformer {
     /// The last hidden state, [batch, seq, hidden]; with prompt tuning's virtual tokens `seq` grows by their number.
     pub fn forward(&self, batch: &TokenBatch, pass: &mut Pass) -> Tensor<3> {
         let (config, hooks, heads) = (&self.config, pass.hooks(), self.config.num_attention_heads);
-        let mut h = self.esm.embeddings.forward(batch, config, hooks); // [batch, seq, hidden]
+        let embed = || self.esm.embeddings.forward(batch, config, hooks);
+        let mut h = pass.input().unwrap_or_else(embed); // [batch, seq, hidden]
         pass.hidden(&h);
         let ([rows, seq, d], device) = (h.dims(), h.device().inner());
         let prefix = hooks.prefix_len();
         let bias = Bias::new(seq, prefix + seq, prefix, batch.mask.as_ref()).prepared(heads, seq, rows, &device);
         let frequencies = rope_frequencies(d / heads, 10_000.0, &RopeScaling::None, seq);
         let rotary = config.rotary().then(|| Rotary::new(&frequencies, 0, seq, &device));
-        for (i, layer) in self.esm.encoder.layer.iter().enumerate() {
+        for (i, layer) in pass.layers(&self.esm.encoder.layer) {
             h = layer.forward(h, i, config, rotary.as_ref(), &bias, pass);
             pass.hidden(&h);
+        }
+        if pass.ends_before(self.esm.encoder.layer.len()) {
+            return h;
         }
         let h = norm(&self.esm.encoder.emb_layer_norm_after, h, config.layer_norm_eps);
         pass.replace_last(&h);

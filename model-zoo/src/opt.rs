@@ -196,21 +196,16 @@ impl Opt {
     pub fn forward(&self, batch: &TokenBatch, pass: &mut Pass) -> Tensor<3> {
         let (decoder, config, hooks) = (&self.model.decoder, &self.config, pass.hooks());
         let steps = Steps::begin(batch, pass);
-        let words = lookup(&decoder.embed_tokens, &batch.ids, config.pad_token_id, hooks); // [batch, seq, embed]
-        let words = steps.embeddings(words, hooks);
-        let (rows, seq) = (words.dims()[0], words.dims()[1]);
-        let virtual_tokens = seq - batch.dims()[1];
-        let words = match &decoder.project_in {
-            Some(layer) => site(hooks, layer, words),
-            None => words,
-        }; // [batch, seq, hidden]
-        let positions = position_ids(batch, |row| steps.taken(row, hooks), virtual_tokens, OFFSET, OFFSET as i64 - 1);
-        let mut h = words + lookup(&decoder.embed_positions, &positions, None, hooks);
+        let mut h = pass.input().unwrap_or_else(|| self.embed(batch, &steps, hooks)); // [batch, seq, hidden]
+        let (rows, seq) = (h.dims()[0], h.dims()[1]);
         pass.hidden(&h);
         let bias = steps.bias(config.num_attention_heads, seq, rows, &h.device().inner());
-        for (i, layer) in decoder.layers.iter().enumerate() {
+        for (i, layer) in pass.layers(&decoder.layers) {
             h = layer.forward(h, config, |k, v, pass| steps.keys(i, k, v, pass), &bias, pass);
             pass.hidden(&h);
+        }
+        if pass.ends_before(decoder.layers.len()) {
+            return h;
         }
         if let Some(layer) = &decoder.final_layer_norm {
             h = norm(layer, h, EPS);
@@ -220,6 +215,20 @@ impl Opt {
         }
         pass.replace_last(&h);
         h
+    }
+
+    /// Words and positions, [batch, seq, hidden].
+    fn embed(&self, batch: &TokenBatch, steps: &Steps, hooks: &dyn Hooks) -> Tensor<3> {
+        let decoder = &self.model.decoder;
+        let words = lookup(&decoder.embed_tokens, &batch.ids, self.config.pad_token_id, hooks); // [batch, seq, embed]
+        let words = steps.embeddings(words, hooks);
+        let virtual_tokens = words.dims()[1] - batch.dims()[1];
+        let words = match &decoder.project_in {
+            Some(layer) => site(hooks, layer, words),
+            None => words,
+        }; // [batch, seq, hidden]
+        let positions = position_ids(batch, |row| steps.taken(row, hooks), virtual_tokens, OFFSET, OFFSET as i64 - 1);
+        words + lookup(&decoder.embed_positions, &positions, None, hooks)
     }
 
     /// [`Self::forward`] with adapters and nothing else.
