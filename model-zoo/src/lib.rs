@@ -50,6 +50,7 @@ pub mod llama;
 mod names;
 pub mod nucleotide_transformer;
 pub mod opt;
+pub mod packed;
 mod pass;
 mod pooling;
 pub mod seed;

@@ -215,7 +215,7 @@ impl<'a> Matrix<'a> {
         Self::new(values, [rows, width], [width, 1])
     }
 
-    fn transposed(self) -> Self {
+    pub(super) fn transposed(self) -> Self {
         let ([rows, columns], [row, column]) = (self.size, self.strides);
         Self { size: [columns, rows], strides: [column, row], ..self }
     }
