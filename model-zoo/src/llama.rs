@@ -16,7 +16,7 @@ use crate::{Pass, TokenBatch};
 use burn::module::Module;
 use burn::nn::{Embedding, EmbeddingConfig, Linear, RmsNorm, RmsNormConfig};
 use burn::tensor::{Device, Tensor};
-use peft_core::Hooks;
+use peft_core::{Hooks, rms_norm};
 use serde::{Deserialize, Serialize};
 
 /// Shape of a LLaMA model, under the names of its `config.json`.
@@ -372,7 +372,7 @@ impl Llama {
             h = layer.forward(h, config, &rotary, |k, v, pass| steps.keys(i, k, v, pass), &bias, pass);
             pass.hidden(&h);
         }
-        let h = self.model.norm.forward(h);
+        let h = rms_norm(hooks, &self.model.norm).forward(h);
         pass.replace_last(&h);
         h
     }
@@ -402,7 +402,7 @@ impl Layer {
         pass: &mut Pass,
     ) -> Tensor<3> {
         let (hooks, heads, kv_heads) = (pass.hooks(), config.num_attention_heads, config.num_key_value_heads);
-        let x = self.input_layernorm.forward(h.clone()); // [batch, seq, hidden]
+        let x = rms_norm(hooks, &self.input_layernorm).forward(h.clone()); // [batch, seq, hidden]
         let site = |layer: &Linear, heads| split_heads(hooks.linear(layer, x.clone()), heads);
         let q = rotary.rotate(site(&self.self_attn.q_proj, heads)); // [batch, heads, seq, d_head]
         let k = rotary.rotate(site(&self.self_attn.k_proj, kv_heads)); // [batch, kv_heads, seq, d_head]
@@ -411,7 +411,7 @@ impl Layer {
         let context = attend(q, k, v, bias, scale, pass); // [batch, seq, heads·d_head]
         let h = h + hooks.linear(&self.self_attn.o_proj, context);
 
-        let x = self.post_attention_layernorm.forward(h.clone());
+        let x = rms_norm(hooks, &self.post_attention_layernorm).forward(h.clone());
         let gate = hooks.linear(&self.mlp.gate_proj, x.clone()); // [batch, seq, intermediate]
         let x = silu_mul(gate, hooks.linear(&self.mlp.up_proj, x));
         h + hooks.linear(&self.mlp.down_proj, x)
