@@ -2,7 +2,9 @@
 
 use crate::device::DeviceChoice;
 use crate::format_args::{ConvertArgs, DatasetArgs, ExtractArgs, OrfsArgs, StatsArgs};
-use crate::model_args::ForwardArgs;
+use crate::model_args::{ConvertCheckpointArgs, ForwardArgs};
+use crate::tokenize::TokenizeArgs;
+use crate::train_tokenizer::TrainTokenizerArgs;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use model_zoo::Pooling;
 use std::path::PathBuf;
@@ -27,6 +29,8 @@ pub(crate) enum Command {
     Embed(EmbedArgs),
     /// Run a checkpoint on token ids and write what every layer gives
     Forward(ForwardArgs),
+    /// Rewrite a checkpoint: safetensors, PyTorch's .bin, GGUF, llama2.c
+    ConvertCheckpoint(ConvertCheckpointArgs),
     /// Train a base model on whole genomes by masked-language modelling
     Pretrain(PretrainArgs),
     /// Count what is in files of any genome format
@@ -39,6 +43,10 @@ pub(crate) enum Command {
     Orfs(OrfsArgs),
     /// Make data sets from genomes; check them for leaks
     Dataset(DatasetArgs),
+    /// Turn sequences into token ids as a model reads them
+    Tokenize(TokenizeArgs),
+    /// Make a BPE vocabulary from genomes
+    TrainTokenizer(TrainTokenizerArgs),
     /// Show version, features, devices and memory
     Doctor(DoctorArgs),
 }

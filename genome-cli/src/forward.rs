@@ -13,12 +13,16 @@ use std::path::Path;
 
 pub(crate) fn run(args: &ForwardArgs) -> Result<Outcome> {
     let device = args.device.device.open()?.device;
-    let (base, has_lm) = open(&args.checkpoint, &device)?;
+    let classifier = args.head.as_ref().map(Checkpoint::open).transpose()?;
+    let (base, has_lm, head) = open(&args.checkpoint, classifier.as_ref(), &device)?;
     let inputs = Checkpoint::open(&args.inputs)?;
     let batch = read_batch(&inputs, &base, &device)?;
 
-    let adapter = args.adapter.as_deref().map(|dir| read_adapter(dir, &base, &device)).transpose()?;
-    let bound = adapter.as_ref().map(|(adapters, _)| adapters.bind(&base)).transpose()?;
+    let (adapters, head_of_adapter) = match &args.adapter {
+        Some(dir) => read_adapter(dir, &base, &device).map(|(adapters, head)| (Some(adapters), head))?,
+        None => (None, None),
+    };
+    let bound = adapters.as_ref().map(|adapters| adapters.bind(&base)).transpose()?;
     let hooks: &dyn Hooks = bound.as_ref().map_or(&Plain, |bound| bound);
 
     let mut trace = if args.attentions { Trace::attentions() } else { Trace::new() };
@@ -34,13 +38,7 @@ pub(crate) fn run(args: &ForwardArgs) -> Result<Outcome> {
     if has_lm {
         put(&mut out, "logits".into(), base.lm_logits(last.clone(), hooks));
     }
-    let from_adapter = adapter.as_ref().and_then(|(_, head)| head.clone());
-    let head = match (from_adapter, &args.head) {
-        (Some(head), _) => Some(head),
-        (None, Some(file)) => Some(Head::from_checkpoint(&Checkpoint::open(file)?, base.d_model(), &device)?),
-        (None, None) => None,
-    };
-    if let Some(head) = head {
+    if let Some(head) = head_of_adapter.or(head) {
         let pooled = base.pool(&last, &batch, hooks);
         put(&mut out, "cls_logits".into(), head.forward(last, &batch, pooled));
     }
@@ -49,22 +47,31 @@ pub(crate) fn run(args: &ForwardArgs) -> Result<Outcome> {
     Ok(Outcome::Found)
 }
 
-/// The model, with its language-model head if the checkpoint has one.
-fn open(checkpoint: &str, device: &Device) -> Result<(Base, bool)> {
-    if checkpoint == bases::BASE_TINY {
-        let foundation = bases::open(checkpoint, Purpose::LanguageModel, device)?;
-        return Ok(((*foundation.base).clone(), true));
+/// The model, whether it has its language-model head, and the classifier that was asked for.
+fn open(name: &str, classifier: Option<&Checkpoint>, device: &Device) -> Result<(Base, bool, Option<Head>)> {
+    if name == bases::BASE_TINY {
+        let base = (*bases::open(name, Purpose::LanguageModel, device)?.base).clone();
+        let head = classifier.map(|file| Head::from_checkpoint(file, &base, device)).transpose()?;
+        return Ok((base, true, head));
     }
-    let dir = Path::new(checkpoint);
-    match Base::from_dir(dir, Purpose::LanguageModel, device) {
-        Ok(loaded) => Ok((loaded.base, true)),
+    let read = |purpose| match classifier {
+        None => Base::from_pretrained(Path::new(name), purpose, device).map(|loaded| (loaded.base, None)),
+        Some(file) => {
+            Base::with_classifier(Path::new(name), purpose, file, device).map(|(l, head)| (l.base, Some(head)))
+        }
+    };
+    match read(Purpose::LanguageModel) {
         Err(model_zoo::Error::MissingTensors { names, .. })
             if names.iter().all(|n| n.starts_with("cls.") || n.starts_with("lm_head.")) =>
         {
-            eprintln!("note: {checkpoint} has no language-model head, so no logits are written");
-            Ok((Base::from_dir(dir, Purpose::Encode, device)?.base, false))
+            eprintln!("note: {name} has no language-model head, so no logits are written");
+            let (base, head) = read(Purpose::Encode)?;
+            Ok((base, false, head))
         }
-        Err(error) => Err(error.into()),
+        read => {
+            let (base, head) = read?;
+            Ok((base, true, head))
+        }
     }
 }
 
@@ -112,14 +119,17 @@ fn read_batch(file: &Checkpoint, base: &Base, device: &Device) -> Result<TokenBa
 fn read_adapter(dir: &Path, base: &Base, device: &Device) -> Result<(Adapters<LoraLinear>, Option<Head>)> {
     let folder = AdapterFolder::read(dir)?;
     let config: LoraConfig = folder.config()?;
-    let fresh = Adapters::attach(base, &config.selection(genome_train::classifier::HEAD_MODULES), &config, 0, device)?;
-    let loaded = folder.load(fresh)?;
+    // A classifier's adapter knows no language-model head, whatever its targets are called.
+    let of_lm_head = |path: &str| path.starts_with("cls.") || path.starts_with("lm_head");
+    let mut sites = config.selection(genome_train::classifier::HEAD_MODULES).select(&peft_core::sites(base))?;
+    sites.retain(|site| !of_lm_head(&site.path));
+    let loaded = folder.load(Adapters::at_sites(&sites, &config, 0, device)?)?;
     if loaded.modules.is_empty() {
         return Ok((loaded.adapters, None));
     }
     let tensors = loaded.modules.iter().map(|(n, t)| (n.clone(), (t.shape().to_vec(), t.values().to_vec()))).collect();
     let file = Checkpoint::from_tensors(dir.join("adapter_model.safetensors"), &tensors)?;
-    Ok((loaded.adapters, Some(Head::from_checkpoint(&file, base.d_model(), device)?)))
+    Ok((loaded.adapters, Some(Head::from_checkpoint(&file, base, device)?)))
 }
 
 fn put<const D: usize>(out: &mut Tensors, name: String, tensor: Tensor<D>) {

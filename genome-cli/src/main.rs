@@ -5,6 +5,7 @@
 mod args;
 mod bases;
 mod convert;
+mod convert_checkpoint;
 mod dataset;
 mod device;
 mod doctor;
@@ -22,6 +23,8 @@ mod quickstart;
 mod sequences;
 mod stats;
 mod system;
+mod tokenize;
+mod train_tokenizer;
 mod ui;
 
 use args::{Cli, Command};
@@ -53,11 +56,14 @@ fn main() -> ExitCode {
         Command::Predict(args) => predict::run(&args),
         Command::Embed(args) => embed::run(&args),
         Command::Forward(args) => forward::run(&args),
+        Command::ConvertCheckpoint(args) => convert_checkpoint::run(&args),
         Command::Stats(args) => stats::run(&args),
         Command::Convert(args) => convert::run(&args),
         Command::Extract(args) => extract::run(&args),
         Command::Orfs(args) => orfs::run(&args),
         Command::Dataset(args) => dataset::run(&args.command),
+        Command::Tokenize(args) => tokenize::run(&args),
+        Command::TrainTokenizer(args) => train_tokenizer::run(&args),
         Command::Doctor(args) => doctor::run(&args),
     };
     match done {

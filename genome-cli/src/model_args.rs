@@ -1,7 +1,7 @@
 //! Options of the commands that run models on ids and text.
 
 use crate::args::DeviceArgs;
-use clap::Args;
+use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 
 #[derive(Debug, Args)]
@@ -33,4 +33,51 @@ pub(crate) struct ForwardArgs {
     pub(crate) attentions: bool,
     #[command(flatten)]
     pub(crate) device: DeviceArgs,
+}
+
+/// Element types of a checkpoint that is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum WeightType {
+    /// 4 bytes, exact
+    F32,
+    /// 2 bytes, 11 significant bits
+    F16,
+    /// 2 bytes, the range of f32 with 8 significant bits (safetensors alone)
+    Bf16,
+    /// 8 bits and a scale for 32 values (GGUF alone)
+    #[value(name = "q8_0")]
+    Q8_0,
+    /// 4 bits and a scale for 32 values (GGUF alone)
+    #[value(name = "q4_0")]
+    Q4_0,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "What is read: a folder of the hub (safetensors or PyTorch's .bin, whole or in shards), a GGUF file, a .bin of llama2.c.\n\
+                        What is written follows from OUT: a folder (config.json, model.safetensors, tokenizer.json) or, if it ends in .gguf, \
+                        a GGUF file.\nNothing in a checkpoint is executed.\n\n\
+                        Examples:\n  genome convert-checkpoint DNABERT-2-117M dnabert2-safe\n  \
+                        genome convert-checkpoint smollm2.gguf smollm2\n  \
+                        genome convert-checkpoint stories260K.bin stories.gguf --tokenizer tok512.bin"
+)]
+pub(crate) struct ConvertCheckpointArgs {
+    /// Checkpoint to read
+    #[arg(value_name = "FROM")]
+    pub(crate) from: PathBuf,
+    /// Folder, or file that ends in .gguf, to write
+    #[arg(value_name = "OUT")]
+    pub(crate) out: PathBuf,
+    /// Element type to write
+    #[arg(long, value_enum, default_value = "f32")]
+    pub(crate) dtype: WeightType,
+    /// Largest size of a file, in MB; more tensors go to shards
+    #[arg(long, value_name = "MB", default_value_t = 5000, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) shard_mb: u64,
+    /// Tokenizer folder or file to write along; default the checkpoint's own, if it has one
+    #[arg(long, value_name = "PATH")]
+    pub(crate) tokenizer: Option<PathBuf>,
+    /// Replace what is in OUT
+    #[arg(long)]
+    pub(crate) force: bool,
 }

@@ -102,7 +102,7 @@ pub(crate) fn run(args: &PretrainArgs) -> Result<Outcome> {
     )?;
     let seconds = started.elapsed().as_secs_f64();
     // What is compared is what lies in the folder, rounded to half precision.
-    let written = Base::from_dir(&args.out, Purpose::LanguageModel, &chosen.device)?;
+    let written = Base::from_pretrained(&args.out, Purpose::LanguageModel, &chosen.device)?;
     let comparison = held_out(&written.base, corpus, tokenizer, &config, COMPARED_WINDOWS, &chosen.device)?;
     let card = Card {
         command: command(args),

@@ -8,13 +8,17 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::case::{Case, normal_letter, normalise};
+use crate::case::{Ambiguity, Case, check_letters, normal_letter, normalise};
 use crate::dna_bpe::{DnaBpe, is_base};
 use crate::error::{Error, Result};
+use crate::max_len::MaxLen;
 use crate::tokenizer::{Encoding, Tokenizer};
 use crate::tokenizer_json::{Frame, TokenizerJson, Vocab, read_file};
 
 /// A tokenizer read from a `tokenizer.json`.
+///
+/// Our own engine is fastest with up to 16,384 tokens: for more than that it keeps no table of pairs, and walks the tokens of
+/// each pair instead.
 ///
 /// ```
 /// use genome_tokenize::{BpeTokenizer, BpeTraining, Tokenizer, train_bpe};
@@ -35,6 +39,8 @@ pub struct BpeTokenizer {
     /// Our engine, where the vocabulary has the properties that it needs.
     fast: Option<FastDna>,
     case: Case,
+    ambiguity: Ambiguity,
+    max_len: MaxLen,
     vocab: Vocab,
     special: Special,
     frame: Frame,
@@ -79,7 +85,16 @@ impl BpeTokenizer {
             cls: vocab.id("[CLS]"),
             sep: vocab.id("[SEP]"),
         };
-        Ok(Self { inner, fast, case: Case::default(), vocab, special, frame: json.frame })
+        Ok(Self {
+            inner,
+            fast,
+            case: Case::default(),
+            ambiguity: Ambiguity::default(),
+            max_len: MaxLen::Unlimited,
+            vocab,
+            special,
+            frame: json.frame,
+        })
     }
 
     /// Chooses what is done with lower-case letters; [`Case::Upper`] without this.
@@ -91,6 +106,29 @@ impl BpeTokenizer {
     /// What is done with lower-case letters.
     pub fn case(&self) -> Case {
         self.case
+    }
+
+    /// Chooses what is done with `N` and other ambiguity codes; [`Ambiguity::Unknown`] without this. With
+    /// [`Case::Original`] they are unknown in any case.
+    ///
+    /// ```
+    /// use genome_tokenize::{Ambiguity, BpeTraining, Tokenizer, train_bpe};
+    ///
+    /// let toy = train_bpe(BpeTraining { vocab_size: 12, ..BpeTraining::default() }, ["TATATACGTA"])?;
+    /// let strict = toy.tokenizer().clone().with_ambiguity(Ambiguity::Error);
+    /// assert_eq!(strict.encode(b"ACGN").unwrap_err().to_string(), "letter 4: expected A, C, G, T or U, found 'N'");
+    /// # Ok::<(), genome_tokenize::Error>(())
+    /// ```
+    pub fn with_ambiguity(mut self, ambiguity: Ambiguity) -> Self {
+        self.ambiguity = ambiguity;
+        self
+    }
+
+    /// Says how many tokens the model reads; a `tokenizer.json` does not. [`bpe_family`](crate::bpe_family) takes it from the
+    /// `tokenizer_config.json` beside the file.
+    pub fn with_max_len(mut self, max_len: MaxLen) -> Self {
+        self.max_len = max_len;
+        self
     }
 
     /// Gives up our own engine for the `tokenizers` crate, which is many times slower. For comparisons.
@@ -212,6 +250,9 @@ fn takes(text: &[u8]) -> bool {
 
 impl Tokenizer for BpeTokenizer {
     fn encode(&self, seq: &[u8]) -> Result<Encoding> {
+        if self.case == Case::Upper && self.ambiguity == Ambiguity::Error {
+            check_letters(seq, 0, self.ambiguity)?;
+        }
         self.frame.around(seq.len(), |encoding| match (&self.fast, self.case) {
             (Some(fast), Case::Upper) => fast
                 .encode(seq, Case::Upper, encoding)
@@ -230,6 +271,10 @@ impl Tokenizer for BpeTokenizer {
 
     fn vocab_size(&self) -> usize {
         self.vocab.len()
+    }
+
+    fn max_len(&self) -> MaxLen {
+        self.max_len
     }
 
     fn pad_id(&self) -> u32 {

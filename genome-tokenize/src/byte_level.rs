@@ -14,6 +14,7 @@ use serde::de::{self, Deserializer, MapAccess, Visitor};
 use serde_json::{Value, json};
 
 use crate::error::{Error, Result};
+use crate::max_len::MaxLen;
 use crate::text_bpe::{Names, TextBpe};
 use crate::tokenizer::{Encoding, Tokenizer};
 use crate::tokenizer_json::{Frame, TokenizerJson, read_file};
@@ -73,10 +74,11 @@ impl ByteLevelTokenizer {
         merges: (&str, &[u8]),
         config: Option<(&str, &[u8])>,
     ) -> Result<Self> {
+        let max_len = config.map_or(Ok(MaxLen::Unlimited), |(name, text)| MaxLen::of_config(name, text))?;
         let (path, text) = vocab;
         let entries = parse_vocab(path, text)?;
         let merges = parse_merges(merges.0, merges.1, |token| entries.contains_key(token))?;
-        Self::from_parts(path, entries, merges, config)
+        Ok(Self::from_parts(path, entries, merges, config)?.with_max_len(max_len))
     }
 
     /// Makes GPT-2's vocabulary from its merges: the 256 bytes, the products in order, `<|endoftext|>`.
@@ -170,6 +172,13 @@ impl ByteLevelTokenizer {
         Ok(Self { bpe: TextBpe::new(json)?, bytes })
     }
 
+    /// Says how many tokens the model reads; a `tokenizer.json` does not. [`bpe_family`](crate::bpe_family) takes it from the
+    /// `tokenizer_config.json` beside the file.
+    pub fn with_max_len(mut self, max_len: MaxLen) -> Self {
+        self.bpe.max_len = max_len;
+        self
+    }
+
     fn spell(&self, token: &str, out: &mut Vec<u8>) {
         let spelled = token.chars().map(|c| self.bytes.get(&c).copied()).collect::<Option<Vec<u8>>>();
         // What is not written in the 256 characters stands for itself, as upstream.
@@ -188,6 +197,10 @@ impl Tokenizer for ByteLevelTokenizer {
 
     fn vocab_size(&self) -> usize {
         self.bpe.vocab.len()
+    }
+
+    fn max_len(&self) -> MaxLen {
+        self.bpe.max_len
     }
 
     /// Where a model has no padding token, its end-of-text token, as users of the originals do.

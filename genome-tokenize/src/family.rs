@@ -10,6 +10,7 @@ use crate::byte_level::ByteLevelTokenizer;
 use crate::case::Case;
 use crate::error::{Error, Result};
 use crate::llama2c::Llama2cTokenizer;
+use crate::max_len::MaxLen;
 use crate::sentencepiece::SentencePieceTokenizer;
 use crate::tokenizer::Tokenizer;
 use crate::tokenizer_json::read_file;
@@ -25,7 +26,8 @@ const LOOKED_FOR: [&str; 3] = [JSON_FILE, MERGES_FILE, "tokenizer.bin"];
 /// A folder may hold, in this order: `tokenizer.json`; `vocab.json` and `merges.txt`; `merges.txt` alone, to which GPT-2's rule
 /// gives the vocabulary; `tokenizer.bin` or one `tok….bin` of llama2.c. A file may be any of these. What a `tokenizer.json` is,
 /// its content says: DNA ([`BpeTokenizer`]), byte-level ([`ByteLevelTokenizer`]) or SentencePiece-style
-/// ([`SentencePieceTokenizer`]). `case` is for DNA; the others read text as it is.
+/// ([`SentencePieceTokenizer`]). `case` is for DNA; the others read text as it is. A `tokenizer_config.json` beside the file says how
+/// long a text the model reads ([`MaxLen::of_config`]).
 ///
 /// # Errors
 ///
@@ -46,7 +48,14 @@ pub fn bpe_family(path: impl AsRef<Path>, case: Case) -> Result<Box<dyn Tokenize
         }
         return Ok(Box::new(ByteLevelTokenizer::from_merges(&name, &bytes)?));
     }
-    bpe_family_from_bytes(&name, &bytes, case)
+    let config = path.with_file_name(CONFIG_FILE);
+    let max_len = if config.is_file() {
+        let (name, text) = read_file(&config)?;
+        MaxLen::of_config(&name, &text)?
+    } else {
+        MaxLen::Unlimited
+    };
+    open(&name, &bytes, case, max_len)
 }
 
 /// Builds a BPE tokenizer from the bytes of a `tokenizer.json` or of a `tokenizer.bin`; `path` stands in errors.
@@ -55,15 +64,19 @@ pub fn bpe_family(path: impl AsRef<Path>, case: Case) -> Result<Box<dyn Tokenize
 ///
 /// As [`bpe_family`].
 pub fn bpe_family_from_bytes(path: &str, bytes: &[u8], case: Case) -> Result<Box<dyn Tokenizer>> {
+    open(path, bytes, case, MaxLen::Unlimited)
+}
+
+fn open(path: &str, bytes: &[u8], case: Case, max_len: MaxLen) -> Result<Box<dyn Tokenizer>> {
     // Each token of a `tokenizer.bin` has a length below 2^24, so there is a byte 0 early in the file.
     if bytes.iter().take(16).any(|&b| b == 0) {
         return Ok(Box::new(Llama2cTokenizer::from_bytes(path, bytes)?));
     }
     let json: Value = serde_json::from_slice(bytes).unwrap_or_default();
     Ok(match kind(&json) {
-        Kind::ByteLevel => Box::new(ByteLevelTokenizer::from_bytes(path, bytes)?),
-        Kind::SentencePiece => Box::new(SentencePieceTokenizer::from_bytes(path, bytes)?),
-        Kind::Dna => Box::new(BpeTokenizer::from_bytes(path, bytes)?.with_case(case)),
+        Kind::ByteLevel => Box::new(ByteLevelTokenizer::from_bytes(path, bytes)?.with_max_len(max_len)),
+        Kind::SentencePiece => Box::new(SentencePieceTokenizer::from_bytes(path, bytes)?.with_max_len(max_len)),
+        Kind::Dna => Box::new(BpeTokenizer::from_bytes(path, bytes)?.with_case(case).with_max_len(max_len)),
     })
 }
 
@@ -164,6 +177,21 @@ mod tests {
     }
 
     #[test]
+    fn the_config_beside_a_file_says_how_long_texts_may_be() {
+        let max_len = |files: &[(&str, &[u8])]| bpe_family(folder(files).path(), Case::Upper).unwrap().max_len();
+        let dna = (JSON_FILE, JSON.as_bytes());
+        assert_eq!(max_len(&[dna]), MaxLen::Unlimited);
+        assert_eq!(max_len(&[dna, (CONFIG_FILE, br#"{"model_max_length": 512}"#)]), MaxLen::Trained(512));
+        let vocab = (VOCAB_FILE, &br#"{"A": 0, "C": 1, "AC": 2}"#[..]);
+        let merges = (MERGES_FILE, &b"#version: 0.2\nA C\n"[..]);
+        let config = br#"{"model_max_length": 4, "tokenizer_class": "GPT2Tokenizer"}"#;
+        let gpt2 = bpe_family(folder(&[vocab, merges, (CONFIG_FILE, config)]).path(), Case::Upper).unwrap();
+        assert_eq!(gpt2.max_len(), MaxLen::Fixed(4));
+        let error = gpt2.check_length(&gpt2.encode(b"ACACACACAC").unwrap()).unwrap_err();
+        assert_eq!(error.to_string(), "letter 9: the model reads 4 tokens, but the sequence has 5");
+    }
+
+    #[test]
     fn what_is_wrong_is_told() {
         let check = |files: &[(&str, &[u8])], part: &str| {
             let error = bpe_family(folder(files).path(), Case::Upper).unwrap_err().to_string();
@@ -175,6 +203,7 @@ mod tests {
         check(&[(JSON_FILE, b"{\n\"model\": ")], "tokenizer.json:2: ");
         check(&[(JSON_FILE, br#"{"model": {"type": "Unigram"}}"#)], "the model is \"Unigram\": expected \"BPE\"");
         check(&[(VOCAB_FILE, b"{\n\"A\": \"B\"}"), (MERGES_FILE, b"")], "vocab.json:2: ");
+        check(&[(JSON_FILE, JSON.as_bytes()), (CONFIG_FILE, b"{\n")], "tokenizer_config.json:2: ");
         check(&[(VOCAB_FILE, b"{}")], "no tokenizer: expected one of");
         let error = bpe_family("no/such/file.json", Case::Upper).unwrap_err();
         assert!(error.to_string().starts_with("no/such/file.json: "), "{error}");

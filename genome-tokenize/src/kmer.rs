@@ -363,6 +363,10 @@ impl Tokenizer for KmerTokenizer {
     }
 
     /// `[CLS] first [SEP] second [SEP]`, types 0 and 1.
+    fn encode_pieces(&self, seq: &[u8]) -> Result<Vec<Encoding>> {
+        Self::encode_pieces(self, seq)
+    }
+
     fn encode_pair(&self, first: &[u8], second: &[u8]) -> Result<Encoding> {
         Ok(self.encode(first)?.bert_pair(self.encode(second)?, first.len()))
     }

@@ -24,7 +24,10 @@
 //! # What each model reads
 //!
 //! ```
-//! use genome_tokenize::{KmerTokenizer, LetterTokenizer, NtVersion, NucleotideTransformerTokenizer, OneHot, Tokenizer};
+//! use genome_tokenize::{
+//!     BpeTraining, ByteLevelTokenizer, KmerTokenizer, LetterTokenizer, NtVersion, NucleotideTransformerTokenizer, OneHot, Tokenizer,
+//!     train_bpe,
+//! };
 //!
 //! fn tokens(tokenizer: &dyn Tokenizer, seq: &[u8]) -> Result<String, genome_tokenize::Error> {
 //!     let ids = tokenizer.encode(seq)?.ids;
@@ -47,6 +50,19 @@
 //! assert_eq!(tokens(&v1, b"ACGTACGNTTTTTTA")?, "<cls> ACGTAC G N TTTTTT A");
 //! assert_eq!(tokens(&v2, b"ACGTACGNTTTTTTA")?, "<cls> ACGTAC G N TTTTTT A");
 //! assert_eq!((v1.id("ACGTAC"), v2.id("ACGTAC")), (Some(726), Some(728)));
+//!
+//! // DNABERT-2: tokens that were joined because they often stand together. This vocabulary is a toy of three merges.
+//! let toy = train_bpe(BpeTraining { vocab_size: 12, ..BpeTraining::default() }, ["TATATACGTA", "CCGTANCGTA"])?;
+//! assert_eq!(tokens(toy.tokenizer(), b"ACGTANTA")?, "[CLS] A CGTA [UNK] TA [SEP]");
+//!
+//! // GPT-2 from its merges (a toy of two), and OPT, whose vocabulary has its own order and </s> in front of each text. Ġ is a
+//! // blank. LLaMA's and llama2.c's files are longer: see their types.
+//! let merges = ("merges.txt", &b"#version: 0.2\nA C\nG T\n"[..]);
+//! let gpt2 = ByteLevelTokenizer::from_merges(merges.0, merges.1)?;
+//! assert_eq!(tokens(&gpt2, b"ACGT A")?, "AC GT Ġ A");
+//! let vocab = br#"{"</s>": 0, "A": 1, "C": 2, "G": 3, "T": 4, "AC": 5, "GT": 6}"#;
+//! let opt = ByteLevelTokenizer::from_vocab_and_merges(("vocab.json", vocab), merges, None)?;
+//! assert_eq!(tokens(&opt, b"ACGTA")?, "</s> AC GT A");
 //!
 //! // One-hot: a row for each letter, A C G T.
 //! assert_eq!(OneHot::default().encode::<u8>(b"CAN")?, [0, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0]);
@@ -112,7 +128,7 @@
 //! [`LetterTokenizer`] is its own original, and always works as with [`Case::Upper`].
 //!
 //! What `N` becomes: letters and the Nucleotide Transformer have a token for it; with k-mers each window that holds it is
-//! `[UNK]`; with BPE it is one `[UNK]`. With [`Ambiguity::Error`], which BPE does not have, it is an error instead.
+//! `[UNK]`; with BPE it is one `[UNK]`. With [`Ambiguity::Error`] it is an error instead. (BPE of text reads letters as they are.)
 //!
 //! "Unknown" is one `[UNK]` for each window that holds the letter (k-mers), one for a whole run of such letters
 //! (Nucleotide Transformer), or one for each letter (BPE). So soft-masked genomes lose their repeats in the original tools.

@@ -10,6 +10,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use crate::error::{Error, Result};
+use crate::max_len::MaxLen;
 use crate::text_bpe::{Place, TextBpe};
 use crate::tokenizer::{Encoding, Tokenizer};
 use crate::tokenizer_json::{TokenizerJson, read_file};
@@ -77,6 +78,13 @@ impl SentencePieceTokenizer {
         let json = TokenizerJson::parse(path, bytes)?;
         let prefix = prefix(&json.json).map_err(|problem| Error::broken(path, None, problem))?;
         Ok(Self { bpe: TextBpe::new(&json)?, prefix })
+    }
+
+    /// Says how many tokens the model reads; a `tokenizer.json` does not. [`bpe_family`](crate::bpe_family) takes it from the
+    /// `tokenizer_config.json` beside the file.
+    pub fn with_max_len(mut self, max_len: MaxLen) -> Self {
+        self.bpe.max_len = max_len;
+        self
     }
 
     /// How many bytes of the input a token covers.
@@ -152,6 +160,10 @@ impl Tokenizer for SentencePieceTokenizer {
 
     fn vocab_size(&self) -> usize {
         self.bpe.vocab.len()
+    }
+
+    fn max_len(&self) -> MaxLen {
+        self.bpe.max_len
     }
 
     /// Where a model has no padding token, as LLaMA, its end token.

@@ -1,6 +1,7 @@
 //! What byte-level and SentencePiece-style BPE share: the `tokenizers` crate finds the tokens, this finds their offsets.
 
 use crate::error::{Error, Result};
+use crate::max_len::MaxLen;
 use crate::tokenizer::Encoding;
 use crate::tokenizer_json::{Frame, TokenizerJson, Vocab};
 
@@ -11,6 +12,7 @@ pub(crate) struct TextBpe {
     pub(crate) vocab: Vocab,
     pub(crate) frame: Frame,
     pub(crate) names: Names,
+    pub(crate) max_len: MaxLen,
 }
 
 /// The tokens with a role, as far as the model has them.
@@ -49,7 +51,7 @@ impl TextBpe {
             pad: vocab.first_of(&["<pad>", "<|finetune_right_pad_id|>"]),
             mask: vocab.id("<mask>"),
         };
-        Ok(Self { inner, vocab, frame, names })
+        Ok(Self { inner, vocab, frame, names, max_len: MaxLen::Unlimited })
     }
 
     /// Encodes; `bytes_of` says how many bytes of the input a token covers.

@@ -57,6 +57,16 @@ pub trait Tokenizer: Debug + Send + Sync {
         indexed.map(|(index, e)| e.map_err(|e| Error::InBatch { index, source: Box::new(e) })).collect()
     }
 
+    /// Encodes a sequence as the original's own program does where that cuts long input: DNABERT's gives pieces, each with its
+    /// special tokens (see [`KmerTokenizer::encode_pieces`](crate::KmerTokenizer::encode_pieces)). All others give one.
+    ///
+    /// # Errors
+    ///
+    /// As [`encode`](Self::encode).
+    fn encode_pieces(&self, seq: &[u8]) -> Result<Vec<Encoding>> {
+        Ok(vec![self.encode(seq)?])
+    }
+
     /// How many ids there are: all are below this.
     fn vocab_size(&self) -> usize;
 

@@ -32,7 +32,7 @@ impl Foundation {
     /// # Errors
     /// What the model, the tokenizer or the file system reports; [`Error::Config`] if they do not fit each other.
     pub fn from_dir(dir: &Path, purpose: Purpose, device: &Device) -> Result<Self> {
-        let loaded = Base::from_dir(dir, purpose, &device.clone().inner())?;
+        let loaded = Base::from_pretrained(dir, purpose, &device.clone().inner())?;
         let spec = TokenizerSpec::find(dir)?;
         let file = match &spec {
             TokenizerSpec::Bpe { file, .. } => {

@@ -3,7 +3,7 @@
 use crate::bert::{Bert, BertConfig};
 use crate::checkpoint::{Checkpoint, LoadReport, LoadRules, SaveDtype, export, load, plan, save, write_atomically};
 use crate::dnabert2::{Dnabert2, Dnabert2Config, Parts};
-use crate::heads::HeadKind;
+use crate::heads::{Head, HeadKind, POOLER};
 use crate::llama::{Llama, LlamaConfig};
 use crate::nucleotide_transformer::{NucleotideTransformer, NucleotideTransformerConfig};
 use crate::opt::{Opt, OptConfig};
@@ -14,7 +14,10 @@ use peft_core::Hooks;
 use serde::Serialize;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use tensor_files::gguf::{GgufFile, GgufLlama};
+use tensor_files::llama2c::Llama2cFile;
 
 /// A model of one of the families.
 #[derive(Debug, Clone)]
@@ -69,6 +72,34 @@ pub struct Loaded {
 }
 
 impl BaseConfig {
+    /// The configuration and the open files of a checkpoint: see [`Base::from_pretrained`]. No tensor is read yet.
+    ///
+    /// # Errors
+    /// As [`Base::from_pretrained`].
+    pub fn open(path: &Path) -> Result<(Self, Checkpoint)> {
+        let config = path.join("config.json");
+        if config.is_file() {
+            let text = std::fs::read_to_string(&config).map_err(Error::io(&config))?;
+            return Ok((Self::parse(&config, &text)?, Checkpoint::open_dir(path)?));
+        }
+        let parse = |json: &serde_json::Value| Self::parse(path, &json.to_string());
+        if path.is_dir() {
+            let Some(gguf) = only_gguf(path)? else {
+                return Err(Error::MissingFile { path: path.into(), expected: "config.json" });
+            };
+            return Self::open(&gguf);
+        }
+        let mut magic = [0; 4];
+        let mut file = std::fs::File::open(path).map_err(Error::io(path))?;
+        let known = file.read_exact(&mut magic).is_ok();
+        if known && &magic == b"GGUF" {
+            let file = GgufLlama::new(GgufFile::open(path)?)?;
+            return Ok((parse(file.config())?, Checkpoint::from(file)));
+        }
+        let file = Llama2cFile::open(path)?;
+        Ok((parse(&file.llama_config())?, Checkpoint::from(file)))
+    }
+
     /// Reads the text of a `config.json`; the family follows from its fields, never from code it names.
     ///
     /// # Errors
@@ -303,28 +334,61 @@ impl BaseConfig {
     }
 }
 
+/// The GGUF file of a folder, if there is exactly one.
+fn only_gguf(dir: &Path) -> Result<Option<PathBuf>> {
+    let mut found = None;
+    for entry in std::fs::read_dir(dir).map_err(Error::io(dir))? {
+        let path = entry.map_err(Error::io(dir))?.path();
+        if path.extension().is_some_and(|e| e.eq_ignore_ascii_case("gguf")) && found.replace(path).is_some() {
+            return Ok(None);
+        }
+    }
+    Ok(found)
+}
+
 impl Base {
-    /// Reads a model folder onto `device`.
+    /// Reads a published checkpoint onto `device`: a folder as the hub lays it out (`config.json` with safetensors or pickles,
+    /// whole or in shards, or a single GGUF file), a GGUF file, or a `.bin` of llama2.c.
     ///
     /// # Errors
-    /// [`Error::MissingFile`] if there is no `config.json` or `model.safetensors`, else as [`load`].
-    pub fn from_dir(dir: &Path, purpose: Purpose, device: &Device) -> Result<Loaded> {
-        let path = dir.join("config.json");
-        if !dir.is_dir() {
-            let source = std::io::Error::new(std::io::ErrorKind::NotFound, "expected a model folder, found none");
-            return Err(Error::Io { path: dir.into(), source });
+    /// [`Error::MissingFile`] if a folder has neither `config.json` nor a GGUF file, [`Error::Config`], else as [`load`].
+    pub fn from_pretrained(path: &Path, purpose: Purpose, device: &Device) -> Result<Loaded> {
+        let (config, file) = BaseConfig::open(path)?;
+        Self::from_checkpoint(&config, &file, purpose, device)
+    }
+
+    /// A base and the classifier that was trained on it, whose tensors stand in a file of their own. The pooler beside a BERT
+    /// classifier becomes the base's where the base has none, as in transformers' classifiers, so that adapters reach it.
+    ///
+    /// # Errors
+    /// As [`Base::from_pretrained`] and [`Head::from_checkpoint`].
+    pub fn with_classifier(
+        path: &Path,
+        purpose: Purpose,
+        classifier: &Checkpoint,
+        device: &Device,
+    ) -> Result<(Loaded, Head)> {
+        let (config, file) = BaseConfig::open(path)?;
+        let mut base = config.lazy(&file.names(), purpose, device);
+        let lends = !base.has_pooler() && base.original_head() == HeadKind::Bert && classifier.shape(POOLER).is_some();
+        if lends {
+            base = config.init(purpose == Purpose::LanguageModel, true, device);
         }
-        if !path.is_file() {
-            return Err(Error::MissingFile { path: dir.into(), expected: "config.json" });
+        let lent: &[&str] = if lends { &["bert.pooler."] } else { &[] };
+        let (mut base, report) =
+            config.with_rules(purpose, |rules| load(base, &file, LoadRules { may_be_new: lent, ..rules }))?;
+        if lends {
+            let all = LoadRules { ignore: &[""], may_be_new: &[""], ..Default::default() };
+            base = load(base, classifier, all)?.0;
         }
-        let config = BaseConfig::parse(&path, &std::fs::read_to_string(&path).map_err(Error::io(&path))?)?;
-        Self::from_checkpoint(&config, &Checkpoint::open_dir(dir)?, purpose, device)
+        let head = Head::from_checkpoint(classifier, &base, device)?;
+        Ok((Loaded { base, sha256: file.sha256()?, report }, head))
     }
 
     /// A model from files that are in memory, such as those embedded in a program.
     ///
     /// # Errors
-    /// As [`Base::from_dir`].
+    /// As [`Base::from_pretrained`].
     pub fn from_bytes(
         name: &str,
         config: &str,

@@ -10,12 +10,15 @@ use crate::checkpoint::{Checkpoint, LoadRules, load};
 use crate::fused::gelu;
 use crate::pooling;
 use crate::transparent::transparent_module;
-use crate::{Error, Result, TokenBatch};
+use crate::{Base, Error, Result, TokenBatch};
 use burn::module::Module;
 use burn::nn::{Dropout, DropoutConfig, Linear, LinearConfig};
 use burn::tensor::activation::tanh;
 use burn::tensor::{Device, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
+
+/// The pooler's weight, in a base's checkpoint or beside a classifier.
+pub(crate) const POOLER: &str = "bert.pooler.dense.weight";
 
 /// Which head a classifier has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -164,12 +167,12 @@ impl HeadConfig {
 
 impl Head {
     /// The head that stands in a file, alone or beside other tensors; its kind and number of labels follow from the names and
-    /// shapes that the originals' classifiers have. A pooler in the file is the head's own. `d_model`: the base's.
+    /// shapes that the originals' classifiers have. A pooler in the file is the head's own, unless `base` has one.
     ///
     /// # Errors
     /// [`crate::Error::MissingTensors`] if there is no classifier in the file, [`crate::Error::Shape`] if it is for
     /// another base, and what reading reports.
-    pub fn from_checkpoint(file: &Checkpoint, d_model: usize, device: &Device) -> Result<Self> {
+    pub fn from_checkpoint(file: &Checkpoint, base: &Base, device: &Device) -> Result<Self> {
         let kinds = [
             ("score.weight", HeadKind::Last),
             ("classifier.out_proj.weight", HeadKind::Esm),
@@ -179,8 +182,8 @@ impl Head {
             let names = kinds.map(|(name, _)| name.to_owned()).to_vec();
             return Err(Error::MissingTensors { path: file.path().into(), names });
         };
-        let own_pooler = kind == HeadKind::Bert && file.shape("bert.pooler.dense.weight").is_some();
-        let num_labels = shape.first().copied().unwrap_or_default();
+        let own_pooler = kind == HeadKind::Bert && file.shape(POOLER).is_some() && !base.has_pooler();
+        let (d_model, num_labels) = (base.d_model(), shape.first().copied().unwrap_or_default());
         let config = HeadConfig { kind, d_model, num_labels, dropout: 0.0, bins: 0, features: 0, own_pooler };
         let rules = LoadRules { ignore: &[""], ..Default::default() };
         Ok(load(config.init(device), file, rules)?.0)

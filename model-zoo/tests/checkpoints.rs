@@ -16,7 +16,7 @@ fn model() -> Base {
 }
 
 fn open(dir: &Path) -> Result<Base, Error> {
-    Base::from_dir(dir, Purpose::LanguageModel, &Device::default()).map(|l| l.base)
+    Base::from_pretrained(dir, Purpose::LanguageModel, &Device::default()).map(|l| l.base)
 }
 
 #[test]
@@ -81,7 +81,7 @@ fn fixture(arch: &str) -> std::path::PathBuf {
 }
 
 fn parameters(dir: &Path, purpose: Purpose) -> model_zoo::checkpoint::Tensors {
-    let loaded = Base::from_dir(dir, purpose, &Device::default());
+    let loaded = Base::from_pretrained(dir, purpose, &Device::default());
     export(&loaded.unwrap_or_else(|e| panic!("{}: {e}", dir.display())).base)
 }
 
@@ -126,7 +126,7 @@ fn every_file_of_every_family_gives_the_same_model() {
 fn what_is_saved_is_what_was_read() {
     for arch in ["bert", "dnabert2", "nt_v1", "nt_v2", "opt_pre", "opt_post", "llama_mha", "llama_gqa"] {
         let dir = tempfile::tempdir().unwrap();
-        let read = |dir: &Path| Base::from_dir(dir, Purpose::LanguageModel, &Device::default()).unwrap().base;
+        let read = |dir: &Path| Base::from_pretrained(dir, Purpose::LanguageModel, &Device::default()).unwrap().base;
         let base = read(&fixture(arch));
         base.save(dir.path(), SaveDtype::F32).unwrap();
         let again = read(dir.path());
