@@ -268,7 +268,8 @@ impl NucleotideTransformer {
     /// If the model was made without its masked-language head.
     pub fn lm_logits(&self, h: Tensor<3>, hooks: &dyn Hooks) -> Tensor<3> {
         let head = self.lm_head.as_ref().expect("a model made with its masked-language head");
-        let h = norm(&layer_norm(hooks, &head.layer_norm), gelu(hooks.linear(&head.dense, h)), self.config.layer_norm_eps);
+        let h =
+            norm(&layer_norm(hooks, &head.layer_norm), gelu(hooks.linear(&head.dense, h)), self.config.layer_norm_eps);
         let scores = match &head.decoder {
             Some(decoder) => hooks.linear(decoder, h),
             None => h.matmul(self.esm.embeddings.word_embeddings.weight.val().transpose().unsqueeze()),

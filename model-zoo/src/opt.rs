@@ -249,7 +249,9 @@ impl Layer {
         pass: &mut Pass,
     ) -> Tensor<3> {
         let (hooks, heads, before) = (pass.hooks(), config.num_attention_heads, config.do_layer_norm_before);
-        let around = |layer: &LayerNorm, h: Tensor<3>, here: bool| if here { norm(&layer_norm(hooks, layer), h, EPS) } else { h };
+        let around = |layer: &LayerNorm, h: Tensor<3>, here: bool| {
+            if here { norm(&layer_norm(hooks, layer), h, EPS) } else { h }
+        };
 
         let x = around(&self.self_attn_layer_norm, h.clone(), before); // [batch, seq, hidden]
         let site = |layer: &Linear| split_heads(hooks.linear(layer, x.clone()), heads); // [batch, heads, seq, d_head]

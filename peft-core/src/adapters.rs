@@ -239,9 +239,7 @@ impl<A: LinearAdapter> ModuleDisplayDefault for Adapters<A> {
     fn content(&self, content: Content) -> Option<Content> {
         let content = content.set_top_level_type("Adapters");
         let content = self.entries.iter().fold(content, |content, e| content.add(&e.path, &e.adapter));
-        (self.copies.iter())
-            .fold(content, |content, c| for_both!(&c.value, p => content.add(&c.name, p)))
-            .optional()
+        (self.copies.iter()).fold(content, |content, c| for_both!(&c.value, p => content.add(&c.name, p))).optional()
     }
 }
 

@@ -44,9 +44,9 @@ pub(crate) struct Copied {
     pub(crate) file_name: String,
     pub(crate) value: Value,
     /// The weight of a linear layer, which torch keeps transposed.
-    transposed: bool,
+    pub(crate) transposed: bool,
     /// A folder may lack it: a bias of a part that the model had not, where the folder was written.
-    optional: bool,
+    pub(crate) optional: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -207,10 +207,6 @@ impl Copied {
     /// The names that it may have in a folder, ours first.
     pub(crate) fn file_names(&self) -> [&str; 2] {
         [&self.file_name, &self.name]
-    }
-
-    pub(crate) fn is_optional(&self) -> bool {
-        self.optional
     }
 
     /// The shape in torch's layout.

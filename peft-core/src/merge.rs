@@ -268,13 +268,7 @@ impl<A: LinearAdapter> ModuleMapper for Merge<A> {
 
 /// The largest difference between what a layer with the weight `old` and the adapter, and one with the weight `new`
 /// alone make of noise, both [d_in, d_out]. Biases are left out but for what the adapter adds.
-fn probe<A: LinearAdapter>(
-    adapter: &A,
-    path: &str,
-    kind: SiteKind,
-    old: Tensor<2>,
-    new: Tensor<2>,
-) -> Result<f32> {
+fn probe<A: LinearAdapter>(adapter: &A, path: &str, kind: SiteKind, old: Tensor<2>, new: Tensor<2>) -> Result<f32> {
     let device = old.device();
     let [d_in, d_out] = old.dims();
     let bytes = (0..(PROBE_ROWS * d_in).div_ceil(32)).flat_map(|i| site_seed(i as u64, path));

@@ -186,8 +186,7 @@ impl Layers {
     /// [`Error::BadRegex`].
     pub fn mean(&self, path: &str) -> Result<bool> {
         let any = [r"^.*?\.[^.]*\.(?<idx>\d+)\.".to_owned()];
-        let named: Vec<String> =
-            self.patterns.iter().map(|p| format!(r"^(?:|.*?\.)(?:{p})\.(?<idx>\d+)\.")).collect();
+        let named: Vec<String> = self.patterns.iter().map(|p| format!(r"^(?:|.*?\.)(?:{p})\.(?<idx>\d+)\.")).collect();
         for (i, pattern) in if named.is_empty() { any.iter() } else { named.iter() }.enumerate() {
             let regex = Regex::new(pattern).map_err(|e| Error::BadRegex {
                 pattern: self.patterns.get(i).unwrap_or(pattern).clone(),

@@ -81,10 +81,7 @@ impl LoraLinear {
     /// if the device is seeded (`device.seed(n)`) and nothing else draws from it at the same time. Embeddings drop
     /// nothing, as in PEFT.
     pub fn is_dropping(&self) -> bool {
-        self.dropout.prob > 0.0
-            && self.dropout.training.is_enabled()
-            && self.lora_A.is_autodiff()
-            && !self.of_embedding
+        self.dropout.prob > 0.0 && self.dropout.training.is_enabled() && self.lora_A.is_autodiff() && !self.of_embedding
     }
 
     /// s A B, less what was taken out of the base, [d_in, d_out].

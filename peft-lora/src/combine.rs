@@ -166,7 +166,10 @@ impl Combine {
                     return refuse(index, format!("{path} is {shape:?} there, and {:?} before", sites[at].shape));
                 }
                 if *weight != 0.0 {
-                    ranks[at].push(adapter.factors().0.dims()[1]);
+                    ranks[at].push(match self {
+                        Combine::Factors(_) => adapter.rank(),
+                        _ => adapter.factors().0.dims()[1], // a residual needs rank too
+                    });
                 }
             }
         }
@@ -225,13 +228,14 @@ impl Combine {
                 Ok([wider(a.transposed(), r).transposed(), wider(b, r)])
             }
             Combine::Factors(merging) => {
+                let rank = here[0].1.rank();
                 for (index, adapter, _) in here {
                     if adapter.has_residual() {
                         let reason = "it changes the base as well (PiSSA, OLoRA): convert it first".into();
                         return Err(Error::NotCombined { index: *index, reason });
                     }
-                    if adapter.rank() != r {
-                        let reason = format!("{} has rank {} there, and {r} before", site.path, adapter.rank());
+                    if adapter.rank() != rank {
+                        let reason = format!("{} has rank {} there, and {rank} before", site.path, adapter.rank());
                         return Err(Error::NotCombined { index: *index, reason });
                     }
                 }
@@ -242,7 +246,9 @@ impl Combine {
                 let a = here.iter().map(|(_, adapter, _)| host(&adapter.lora_A)).collect();
                 let b = here.iter().map(|(_, adapter, _)| host(&adapter.lora_B)).collect();
                 let of = |side: &str| format!("{}.{side}", site.path);
-                Ok([merging.merge(a, &signed, &of("lora_A")), merging.merge(b, &roots, &of("lora_B"))])
+                let a = merging.merge(a, &signed, &of("lora_A")); // [d_in, rank]
+                let b = merging.merge(b, &roots, &of("lora_B")); // [rank, d_out]
+                Ok([wider(a.transposed(), r).transposed(), wider(b, r)])
             }
             Combine::Deltas { merging: Merging::Linear, .. } => {
                 let (a, b) = side_by_side(here); // the sum, in factors

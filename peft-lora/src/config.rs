@@ -246,8 +246,9 @@ impl FolderConfig for LoraConfig {
         if !(0.0..1.0).contains(&self.lora_dropout) {
             return config("lora_dropout", self.lora_dropout.to_string(), "must be at least 0 and below 1");
         }
-        if self.layers_pattern.is_some() && self.layers_to_transform.is_none() {
-            let value = format!("{:?}", self.layers_pattern.as_ref().map_or(&[][..], OneOrMany::as_slice));
+        let before_number = self.layers_pattern.as_ref().map_or(&[][..], OneOrMany::as_slice);
+        if before_number.iter().any(|p| !p.is_empty()) && self.layers_to_transform.is_none() {
+            let value = format!("{before_number:?}");
             return config("layers_pattern", value, "means nothing without layers_to_transform");
         }
         if self.lora_bias && self.use_dora {
@@ -310,7 +311,8 @@ impl<'de> Deserialize<'de> for Start {
             Name(String),
         }
         let refuse = |found: String| {
-            let known = "true, \"gaussian\", \"orthogonal\", \"pissa\", \"pissa_niter_<n>\" and \"olora\" are supported";
+            let known =
+                "true, \"gaussian\", \"orthogonal\", \"pissa\", \"pissa_niter_<n>\" and \"olora\" are supported";
             Err(serde::de::Error::custom(format!("init_lora_weights = {found}: {known}")))
         };
         let name = match BoolOrName::deserialize(deserializer)? {

@@ -117,9 +117,7 @@ fn orthogonal(rng: &mut ChaCha8Rng, [d_in, d_out]: [usize; 2], r: usize) -> Star
     };
     let (qt, _) = qr(&draw(r, r));
     let q = qt.transposed();
-    let half = |parity: usize| {
-        Matrix::new(r / 2, r, (0..r / 2).flat_map(|i| q.row(2 * i + parity).to_vec()).collect())
-    };
+    let half = |parity: usize| Matrix::new(r / 2, r, (0..r / 2).flat_map(|i| q.row(2 * i + parity).to_vec()).collect());
     let tenth = |m: Matrix| m.values.iter().map(|v| (v / 10.0) as f32).collect();
     let a = draw(d_in, r / 2).times(&half(0)); // [d_in, r]
     let b = half(1).transposed().times(&draw(r / 2, d_out)); // [r, d_out]

@@ -143,16 +143,15 @@ fn what_cannot_be_combined_says_so() {
     let start = |i: usize| format!("adapters number {i} cannot be combined with the others: ");
     assert_eq!(refused(linear, &[0, 2]), start(1) + "use_dora has no part in a weighted sum");
     assert_eq!(refused(linear, &[4]), start(0) + "lora_bias has no part in a weighted sum");
-    assert_eq!(
-        refused(linear, &[0, 3]),
-        start(1) + "it changes the base as well (PiSSA, OLoRA): convert it first"
-    );
+    assert_eq!(refused(linear, &[0, 3]), start(1) + "it changes the base as well (PiSSA, OLoRA): convert it first");
     assert!(refused(linear, &[]).contains("nothing to combine"));
     let other = LoraConfig { r: 3, ..LoraConfig::new(["query"]) };
     let b = attach(&net, &other, 1, &device);
     let error = linear.combine(&[(&all[0].0, &all[0].1, 1.0), (&other, &b, 1.0)], &device).unwrap_err();
     assert!(error.to_string().contains("rank"), "{error}");
-    for (name, density) in [("ties", 1.5), ("dare_linear", 0.0), ("magnitude_prune", f64::NAN), ("linear_svd", 1.0), ("x", 1.0)] {
+    for (name, density) in
+        [("ties", 1.5), ("dare_linear", 0.0), ("magnitude_prune", f64::NAN), ("linear_svd", 1.0), ("x", 1.0)]
+    {
         let combine = Combine::named(name, density, 1);
         let error = combine.and_then(|c| c.combine(&[(&all[0].0, &all[0].1, 1.0)], &device)).unwrap_err();
         assert!(matches!(error, Error::Config { .. }), "{name}: {error}");
@@ -164,17 +163,12 @@ fn what_cannot_be_combined_says_so() {
     assert_eq!((config.r, combined.len()), (4, 7), "what a residual takes out of the base needs rank too");
 }
 
-/// PEFT 0.21.2, `peft/utils/merge_utils.py`:
+/// The formulas of `peft/utils/merge_utils.py`, worked by hand for t₁ = [[0.5, -0.2], [0.1, 0.9]] with the weight 0.7 and
+/// t₂ = [[-0.6, -0.4], [0.3, 0.05]] with 0.3. Half of each is kept: 0.5 and 0.9, -0.6 and -0.4.
 ///
-/// ```text
-/// t = [torch.tensor([[0.5, -0.2], [0.1, 0.9]]), torch.tensor([[-0.6, -0.4], [0.3, 0.05]])]
-/// w = torch.tensor([0.7, 0.3])
-/// ties(t, w, 0.5)             -> [[-0.1800, -0.1200], [0.0000, 0.6300]]
-/// ties(t, w, 0.5, "frequency")-> [[ 0.3500, -0.1200], [0.0000, 0.6300]]
-/// magnitude_prune(t, w, 0.5)  -> [[ 0.1700, -0.1200], [0.0000, 0.6300]]
-/// ```
+/// TIES: the sums -0.1, -0.4, 0 and 0.9 elect -, -, + and +; by number of signs the first is even, which counts as +.
 #[test]
-fn numbers_of_peft() {
+fn formulas_of_peft() {
     let device = Device::default();
     // A of rank 2 on a layer [2, 2], with B the identity, so that the increment is A, transposed in torch's layout.
     #[derive(Module, Debug)]

@@ -422,7 +422,10 @@ fn what_does_not_fit_is_said() {
     adapters.merge(net.clone()).unwrap(); // still 0
     match shaken(adapters, 2).merge(net.clone()) {
         Err(Error::NotMergeable { path, reason }) => {
-            assert_eq!((path.as_str(), reason.as_str()), ("layer.0.down", "the adapter adds a bias, and the layer has none"));
+            assert_eq!(
+                (path.as_str(), reason.as_str()),
+                ("layer.0.down", "the adapter adds a bias, and the layer has none")
+            );
         }
         other => panic!("{other:?}"),
     }
@@ -434,10 +437,7 @@ fn what_does_not_fit_is_said() {
     other.lm_head = burn::nn::LinearConfig::new(D, 5).with_bias(false).init(&device);
     let error = adapters.bind(&other).unwrap_err();
     assert!(error.is_mismatch());
-    assert_eq!(
-        error.to_string(),
-        "lm_head.weight: the trained copy is [8, 11], the base model's parameter is [8, 5]"
-    );
+    assert_eq!(error.to_string(), "lm_head.weight: the trained copy is [8, 11], the base model's parameter is [8, 5]");
 
     // A folder of other shapes: path and both shapes.
     let dir = tempfile::tempdir().unwrap();

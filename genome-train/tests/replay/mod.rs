@@ -2,6 +2,8 @@
 //! torch, and what came out step by step. Takes any case folder of that layout, of any method that has settings and
 //! adapters of one kind.
 
+#![allow(missing_docs, unreachable_pub, reason = "shared by several test programs")]
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -133,8 +135,8 @@ fn cross_entropy(logits: Tensor<2>, labels: &[i64]) -> Tensor<1> {
 }
 
 enum Logits {
-    Labels(Tensor<2>),         // [batch, labels]
-    Tokens(Tensor<3>),         // [batch, seq, vocabulary]
+    Labels(Tensor<2>), // [batch, labels]
+    Tokens(Tensor<3>), // [batch, seq, vocabulary]
 }
 
 impl Logits {
@@ -296,7 +298,8 @@ fn check_round_trip<C: Replayed>(dir: &Path, base: &Base) {
     };
     let (ours, theirs) = (json(again.path()), json(dir));
     for (field, value) in ours.as_object().unwrap() {
-        let same = field == "base_model_name_or_path" || value.as_f64().is_some_and(|v| theirs[field].as_f64() == Some(v));
+        let same =
+            field == "base_model_name_or_path" || value.as_f64().is_some_and(|v| theirs[field].as_f64() == Some(v));
         assert!(same || *value == theirs[field], "{field}: {value} and {}", theirs[field]);
     }
 }
@@ -406,5 +409,7 @@ where
 
 /// The true gradient of a key projection's bias is 0, and Adam makes steps of rounding noise; no output depends on it.
 fn is_key_bias(name: &str) -> bool {
-    [".k_proj.bias", ".k_proj.base_layer.bias", ".key.bias", ".key.base_layer.bias"].iter().any(|end| name.ends_with(end))
+    [".k_proj.bias", ".k_proj.base_layer.bias", ".key.bias", ".key.base_layer.bias"]
+        .iter()
+        .any(|end| name.ends_with(end))
 }

@@ -46,10 +46,8 @@ pub(super) fn to_json<C: FolderConfig>(config: &C, base_model: Option<&str>, fil
         inference_mode: bool,
     }
     config.check()?;
-    let page =
-        Page { config, peft_type: C::PEFT_TYPE, base_model_name_or_path: base_model, inference_mode: true };
-    let mut text =
-        serde_json::to_vec_pretty(&page).map_err(|source| Error::Json { file: file.to_owned(), source })?;
+    let page = Page { config, peft_type: C::PEFT_TYPE, base_model_name_or_path: base_model, inference_mode: true };
+    let mut text = serde_json::to_vec_pretty(&page).map_err(|source| Error::Json { file: file.to_owned(), source })?;
     text.push(b'\n');
     Ok(text)
 }

@@ -188,11 +188,7 @@ fn fill(copied: Copied, pool: &mut Pool) -> Result<Copied> {
     let names = copied.file_names().map(|name| format!("{PREFIX}{name}"));
     let Some(name) = names.iter().find(|name| pool.left.contains_key(*name)) else {
         let [name, _] = names;
-        return if copied.is_optional() {
-            Ok(copied)
-        } else {
-            Err(Error::MissingTensor { file: pool.file.clone(), name })
-        };
+        return if copied.optional { Ok(copied) } else { Err(Error::MissingTensor { file: pool.file.clone(), name }) };
     };
     let tensor = pool.take(name, &copied.file_shape())?;
     Ok(copied.filled(tensor))

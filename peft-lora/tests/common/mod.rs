@@ -1,5 +1,5 @@
 //! A small model with every kind of place that an adapter can act at, and all methods.
-#![allow(dead_code, reason = "shared by several test programs")]
+#![allow(dead_code, missing_docs, unreachable_pub, reason = "shared by several test programs")]
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::nn::{Embedding, EmbeddingConfig, LayerNorm, LayerNormConfig, Linear, LinearConfig};
@@ -14,7 +14,7 @@ pub const D: usize = 8;
 pub struct Net {
     pub embed: Embedding, // [WORDS, D]
     pub layer: Vec<Block>,
-    pub lm_head: Linear,            // [D, WORDS], no bias
+    pub lm_head: Linear, // [D, WORDS], no bias
     pub output: Bare,
 }
 
