@@ -3,13 +3,19 @@
 //! | file | idea |
 //! |---|---|
 //! | `shape` | [`Shape`]: a model, a batch, and the layers that LoRA adapts |
-//! | `steps` | [`Contender`]: one training step, in three ways; [`forward`] |
+//! | `steps` | [`Contender`]: one training step, in three ways |
+//! | `predict` | forward passes: one batch, batches of mixed lengths, one token after another |
 //! | `measure` | rounds in turn, medians, peak memory |
 
 mod measure;
+mod predict;
 mod shape;
 mod steps;
 
 pub use measure::{is_smoke_test, median, own_peak_mib, peak_mib_of, seconds_in_turn};
-pub use shape::Shape;
-pub use steps::{Contender, assert_equal_at_start, assert_learns, assert_rows_are_independent, forward};
+pub use predict::{
+    Batching, assert_batching_changes_nothing, assert_decodes, assert_rows_are_independent, decode, forward,
+    forward_in_batches,
+};
+pub use shape::{Lengths, Shape};
+pub use steps::{Contender, assert_equal_at_start, assert_learns};

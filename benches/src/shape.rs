@@ -2,12 +2,15 @@
 
 use burn::module::Module;
 use burn::tensor::{Device, Int, Tensor, TensorData};
+use model_zoo::checkpoint::SaveDtype;
 use model_zoo::dnabert2::Dnabert2Config;
 use model_zoo::heads::{Head, HeadConfig, HeadKind};
+use model_zoo::llama::LlamaConfig;
 use model_zoo::nucleotide_transformer::NucleotideTransformerConfig;
 use model_zoo::seed::initialise;
 use model_zoo::{Base, BaseConfig, TokenBatch};
 use peft_lora::LoraConfig;
+use std::path::Path;
 
 const SEED: u64 = 7;
 const LABELS: usize = 2;
@@ -23,10 +26,21 @@ pub struct Shape {
     pub head: HeadKind,
     /// Sequences in a batch.
     pub batch: usize,
-    /// Tokens in a sequence; there is no padding.
+    /// Tokens in the longest sequence.
     pub seq: usize,
+    /// Tokens in the others.
+    pub lengths: Lengths,
     /// PEFT's `target_modules`.
     pub targets: &'static [&'static str],
+}
+
+/// How many tokens the sequences of a batch have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lengths {
+    /// All as many: there is no padding.
+    Equal,
+    /// Between an eighth of the longest and all of it, evenly spread.
+    Mixed,
 }
 
 impl Shape {
@@ -44,6 +58,7 @@ impl Shape {
             head: HeadKind::Bert,
             batch: 8,
             seq: 128,
+            lengths: Lengths::Equal,
             targets: &["Wqkv"],
         }
     }
@@ -73,8 +88,33 @@ impl Shape {
             head: HeadKind::Esm,
             batch: 64,
             seq: 62,
+            lengths: Lengths::Equal,
             targets: &["query", "key", "value", "dense"],
         }
+    }
+
+    /// SmolLM2-135M: LLaMA, 30 layers of 576, 9 heads of which 3 have keys, 49,152 tokens, tied; 8 x 128 tokens.
+    pub fn smollm2_135m() -> Self {
+        let config = serde_json::json!({
+            "model_type": "llama", "vocab_size": 49152, "hidden_size": 576, "intermediate_size": 1536,
+            "num_hidden_layers": 30, "num_attention_heads": 9, "num_key_value_heads": 3,
+            "max_position_embeddings": 8192, "rms_norm_eps": 1e-5, "rope_theta": 100_000.0, "tie_word_embeddings": true,
+        });
+        Shape {
+            name: "smollm2-135m",
+            base: BaseConfig::parse(Path::new("config.json"), &config.to_string()).expect("a LLaMA"),
+            head: HeadKind::Last,
+            batch: 8,
+            seq: 128,
+            lengths: Lengths::Equal,
+            targets: &["q_proj", "k_proj", "v_proj"],
+        }
+    }
+
+    /// Four batches' worth of sequences of mixed lengths: enough to sort.
+    #[must_use]
+    pub fn mixed(self) -> Self {
+        Shape { batch: 4 * self.batch, lengths: Lengths::Mixed, ..self }
     }
 
     /// The same model a thousand times smaller, for the smoke test.
@@ -97,14 +137,35 @@ impl Shape {
                 intermediate_size: 48,
                 ..c
             }),
+            BaseConfig::Llama(c) => BaseConfig::Llama(LlamaConfig {
+                vocab_size: 64,
+                hidden_size: 32,
+                num_hidden_layers: 2,
+                num_attention_heads: 4,
+                num_key_value_heads: 2,
+                head_dim: 8,
+                intermediate_size: 48,
+                ..c
+            }),
             other => other,
         };
         Shape { base, batch: 4, seq: 9, ..self }
     }
 
-    /// Tokens in a batch.
+    /// Tokens of all sequences, padding not counted.
     pub fn tokens(&self) -> usize {
-        self.batch * self.seq
+        self.row_lengths().iter().sum()
+    }
+
+    /// Tokens of each sequence.
+    pub fn row_lengths(&self) -> Vec<usize> {
+        let shortest = self.seq.div_ceil(8);
+        match self.lengths {
+            Lengths::Equal => vec![self.seq; self.batch],
+            Lengths::Mixed => {
+                (0..self.batch).map(|row| shortest + spread(row) as usize % (self.seq + 1 - shortest)).collect()
+            }
+        }
     }
 
     /// Rank 8 and alpha 16 on the targets.
@@ -115,6 +176,25 @@ impl Shape {
     /// The model without its masked-language head, frozen on the plain device.
     pub(crate) fn model(&self) -> Base {
         initialise(self.base.init(false, false, &Device::default()), SEED, 0.02).set_require_grad(false)
+    }
+
+    /// The model with its language-model head.
+    pub(crate) fn language_model(&self) -> Base {
+        initialise(self.base.init(true, false, &Device::default()), SEED, 0.02).set_require_grad(false)
+    }
+
+    /// The first tokens of the first sequence.
+    pub(crate) fn prompt(&self, tokens: usize) -> Vec<u32> {
+        let shape = Shape { batch: 1, seq: tokens, lengths: Lengths::Equal, ..self.clone() };
+        shape.rows().remove(0)
+    }
+
+    /// Writes the model into a folder, as the hub has it.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn save(&self, dir: &Path) -> model_zoo::Result<()> {
+        self.model().save(dir, SaveDtype::F32)
     }
 
     /// A trainable head on `device`; BERT's brings its own pooler.
@@ -134,9 +214,9 @@ impl Shape {
     /// Rows of token ids.
     pub(crate) fn rows(&self) -> Vec<Vec<u32>> {
         let vocab = self.base.vocab_size() as u64;
-        // Knuth's multiplicative hash: spread over the vocabulary above the special tokens, the same in every run.
-        let id = |i: usize| 5 + (((i as u64 + SEED) * 2_654_435_761) >> 7) % (vocab - 5);
-        (0..self.batch).map(|row| (0..self.seq).map(|at| id(row * self.seq + at) as u32).collect()).collect()
+        let id = |i: usize| 5 + spread(i) % (vocab - 5); // above the special tokens
+        let rows = self.row_lengths().into_iter().enumerate();
+        rows.map(|(row, length)| (0..length).map(|at| id(row * self.seq + at) as u32).collect()).collect()
     }
 
     /// The batch, on the plain device.
@@ -149,4 +229,9 @@ impl Shape {
         let labels: Vec<i64> = (0..self.batch).map(|row| (row % LABELS) as i64).collect();
         Tensor::from_data(TensorData::from(&labels[..]), &Device::default())
     }
+}
+
+/// Knuth's multiplicative hash: spread evenly, and the same in every run.
+fn spread(i: usize) -> u64 {
+    ((i as u64 + SEED) * 2_654_435_761) >> 7
 }

@@ -1,4 +1,4 @@
-//! One training step, in three ways, and a forward pass.
+//! One training step, in three ways.
 
 use burn::module::{Lora, Module, ParamGroup};
 use burn::optim::{AdamWConfig, GradientsParams};
@@ -105,14 +105,7 @@ fn steps<M: Module + 'static>(
     })
 }
 
-/// Scores of the labels for the shape's batch, in the order of its rows: what predicting costs.
-pub fn forward(shape: &Shape) -> impl Fn() -> Vec<f32> + use<> {
-    let (base, head, batch) = (shape.model(), shape.head(&Device::default()), shape.tokens_batch());
-    let head = head.set_require_grad(false);
-    move || logits(&base, &head, &batch, &Plain).to_data().iter::<f32>().collect()
-}
-
-fn logits(base: &Base, head: &Head, batch: &TokenBatch, hooks: &dyn Hooks) -> Tensor<2> {
+pub(crate) fn logits(base: &Base, head: &Head, batch: &TokenBatch, hooks: &dyn Hooks) -> Tensor<2> {
     head.forward(base.encode(batch, hooks), batch, None) // [batch, labels]
 }
 
@@ -147,16 +140,4 @@ pub fn assert_equal_at_start(losses: &[(Contender, f32)]) {
 pub fn assert_learns(contender: Contender, losses: &[f32]) {
     let (first, last) = (losses[0], losses[losses.len() - 1]);
     assert!(last < first, "{}: the loss went from {first} to {last}", contender.name());
-}
-
-/// Checks that a row's scores do not depend on the rest of its batch.
-///
-/// # Panics
-/// If they do, or if a score is not finite.
-pub fn assert_rows_are_independent(shape: &Shape) {
-    let all = forward(shape)();
-    let one = forward(&Shape { batch: 1, ..shape.clone() })();
-    assert_eq!(all.len(), one.len() * shape.batch);
-    assert!(all.iter().all(|score| score.is_finite()), "{all:?}");
-    assert!(one.iter().zip(&all).all(|(a, b)| (a - b).abs() < 1e-4), "{one:?} {all:?}");
 }

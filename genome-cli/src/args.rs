@@ -2,7 +2,8 @@
 
 use crate::device::DeviceChoice;
 use crate::format_args::{ConvertArgs, DatasetArgs, ExtractArgs, OrfsArgs, StatsArgs};
-use crate::model_args::{ConvertCheckpointArgs, ForwardArgs};
+use crate::model_args::{ConvertCheckpointArgs, ForwardArgs, GenerateArgs};
+use crate::models::ModelsArgs;
 use crate::tokenize::TokenizeArgs;
 use crate::train_tokenizer::TrainTokenizerArgs;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -15,6 +16,9 @@ use std::path::PathBuf;
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
+    #[cfg(feature = "hub")]
+    #[command(flatten)]
+    pub(crate) hub: crate::hub::HubArgs,
 }
 
 #[derive(Debug, Subcommand)]
@@ -27,6 +31,8 @@ pub(crate) enum Command {
     Predict(PredictArgs),
     /// Turn sequences into vectors
     Embed(EmbedArgs),
+    /// Go on from a prompt with OPT or LLaMA
+    Generate(GenerateArgs),
     /// Run a checkpoint on token ids and write what every layer gives
     Forward(ForwardArgs),
     /// Rewrite a checkpoint: safetensors, PyTorch's .bin, GGUF, llama2.c
@@ -43,6 +49,8 @@ pub(crate) enum Command {
     Orfs(OrfsArgs),
     /// Make data sets from genomes; check them for leaks
     Dataset(DatasetArgs),
+    /// List the checkpoints that are known: size, context, tokenizer, licence
+    Models(ModelsArgs),
     /// Turn sequences into token ids as a model reads them
     Tokenize(TokenizeArgs),
     /// Make a BPE vocabulary from genomes
@@ -57,6 +65,27 @@ pub(crate) struct DeviceArgs {
     /// Where to compute: auto, cpu, cuda, cuda:N, wgpu or wgpu:N
     #[arg(long, default_value = "auto", value_name = "DEVICE")]
     pub(crate) device: DeviceChoice,
+}
+
+/// Where and in which numbers a model that is only read computes.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ComputeArgs {
+    #[command(flatten)]
+    pub(crate) device: DeviceArgs,
+    /// Numbers that weights are held and computed in; 16 bits halve the memory and are fast on cards that have them
+    #[arg(long, value_enum, default_value = "f32")]
+    pub(crate) dtype: DtypeName,
+}
+
+/// A type of floating-point numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum DtypeName {
+    /// 32 bits
+    F32,
+    /// 16 bits with the range of f32
+    Bf16,
+    /// 16 bits with three more bits of precision and a small range
+    F16,
 }
 
 /// How progress is shown.
@@ -102,7 +131,7 @@ pub(crate) enum HeadName {
     The best adapter on dev is kept; test.csv is read once, at the end.\n\n\
     Example:\n  genome finetune --base base-tiny --data my-promoters --method lora --out my-adapter")]
 pub(crate) struct FinetuneArgs {
-    /// A model folder (config.json, model.safetensors, tokenizer), or base-tiny, which is built in
+    /// A model folder (config.json, weights, tokenizer), a name of the Hugging Face hub, or base-tiny, which is built in
     #[arg(long, default_value = crate::bases::BASE_TINY, value_name = "DIR")]
     pub(crate) base: String,
     /// Folder with train.csv, dev.csv and test.csv
@@ -150,6 +179,9 @@ pub(crate) struct FinetuneArgs {
     /// Longest sequence in tokens, longer ones are cut; 0: what the base allows
     #[arg(long, default_value_t = 0)]
     pub(crate) max_tokens: usize,
+    /// Keep fewer activations for the backward pass and compute them again: less memory, more time
+    #[arg(long)]
+    pub(crate) gradient_checkpointing: bool,
     /// Everything random follows from this number
     #[arg(long, default_value_t = 1)]
     pub(crate) seed: u64,
@@ -194,7 +226,7 @@ pub(crate) struct PredictArgs {
     #[arg(long)]
     pub(crate) json: bool,
     #[command(flatten)]
-    pub(crate) device: DeviceArgs,
+    pub(crate) compute: ComputeArgs,
 }
 
 /// File format of vectors.
@@ -233,7 +265,7 @@ impl From<PoolName> for Pooling {
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  genome embed --window 500 --format npy --out chloroplast.npy NC_000932.gb")]
 pub(crate) struct EmbedArgs {
-    /// A model folder, or base-tiny, which is built in
+    /// A model folder, a name of the Hugging Face hub, or base-tiny, which is built in
     #[arg(long, default_value = crate::bases::BASE_TINY, value_name = "DIR")]
     pub(crate) base: String,
     /// Embed with this adapter on the base
@@ -254,7 +286,7 @@ pub(crate) struct EmbedArgs {
     #[command(flatten)]
     pub(crate) windows: WindowArgs,
     #[command(flatten)]
-    pub(crate) device: DeviceArgs,
+    pub(crate) compute: ComputeArgs,
 }
 
 #[derive(Debug, Args)]

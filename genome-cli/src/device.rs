@@ -1,7 +1,8 @@
 //! `--device`: what the user names, what this build and this machine have.
 
-use anyhow::{Result, bail};
-use burn::tensor::Device;
+use crate::args::{ComputeArgs, DtypeName};
+use anyhow::{Result, anyhow, bail};
+use burn::tensor::{Device, FloatDType};
 use std::str::FromStr;
 
 /// What the user asked for.
@@ -50,6 +51,24 @@ impl DeviceChoice {
                 Ok(first("cuda", cuda()).or_else(|| first("wgpu", wgpu())).unwrap_or_else(cpu))
             }
         }
+    }
+}
+
+impl ComputeArgs {
+    /// Finds the device and makes the numbers of `--dtype` its own. Before any tensor is made.
+    pub(crate) fn open(&self) -> Result<Chosen> {
+        let mut chosen = self.device.device.open()?;
+        let (dtype, name) = match self.dtype {
+            DtypeName::F32 => return Ok(chosen),
+            DtypeName::Bf16 => (FloatDType::BF16, "bf16"),
+            DtypeName::F16 => (FloatDType::F16, "f16"),
+        };
+        if !chosen.device.supports_dtype(dtype) {
+            bail!("--dtype {name}: the device {} does not compute in it; use --dtype f32", chosen.name);
+        }
+        let refused = |error| anyhow!("--dtype {name}: the device {} refuses it: {error}", chosen.name);
+        chosen.device.configure(dtype).map_err(refused)?;
+        Ok(chosen)
     }
 }
 

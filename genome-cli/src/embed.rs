@@ -11,7 +11,7 @@ use model_zoo::Purpose;
 use std::io::Write;
 
 pub(crate) fn run(args: &EmbedArgs) -> Result<Outcome> {
-    let chosen = args.device.device.open()?;
+    let chosen = args.compute.open()?;
     if args.format == VectorFormat::Npy && args.out.is_none() {
         bail!("--format npy needs --out FILE");
     }

@@ -36,6 +36,7 @@ pub(crate) fn run(args: &FinetuneArgs) -> Result<Outcome> {
         balanced: args.balanced,
         head,
         max_tokens: args.max_tokens,
+        gradient_checkpointing: args.gradient_checkpointing,
         seed: args.seed,
         ..FinetuneConfig::default()
     };

@@ -12,7 +12,7 @@ use peft_lora::{LoraConfig, LoraLinear};
 use std::path::Path;
 
 pub(crate) fn run(args: &ForwardArgs) -> Result<Outcome> {
-    let device = args.device.device.open()?.device;
+    let device = args.compute.open()?.device;
     let classifier = args.head.as_ref().map(Checkpoint::open).transpose()?;
     let (base, has_lm, head) = open(&args.checkpoint, classifier.as_ref(), &device)?;
     let inputs = Checkpoint::open(&args.inputs)?;
@@ -54,11 +54,10 @@ fn open(name: &str, classifier: Option<&Checkpoint>, device: &Device) -> Result<
         let head = classifier.map(|file| Head::from_checkpoint(file, &base, device)).transpose()?;
         return Ok((base, true, head));
     }
+    let path = bases::path(name)?;
     let read = |purpose| match classifier {
-        None => Base::from_pretrained(Path::new(name), purpose, device).map(|loaded| (loaded.base, None)),
-        Some(file) => {
-            Base::with_classifier(Path::new(name), purpose, file, device).map(|(l, head)| (l.base, Some(head)))
-        }
+        None => Base::from_pretrained(&path, purpose, device).map(|loaded| (loaded.base, None)),
+        Some(file) => Base::with_classifier(&path, purpose, file, device).map(|(l, head)| (l.base, Some(head))),
     };
     match read(Purpose::LanguageModel) {
         Err(model_zoo::Error::MissingTensors { names, .. })

@@ -14,7 +14,10 @@ mod extract;
 mod finetune;
 mod format_args;
 mod forward;
+mod generate;
+mod hub;
 mod model_args;
+mod models;
 mod orfs;
 mod output;
 mod predict;
@@ -49,12 +52,15 @@ fn main() -> ExitCode {
             return if error.use_stderr() { ExitCode::from(2) } else { ExitCode::SUCCESS };
         }
     };
+    #[cfg(feature = "hub")]
+    hub::set(cli.hub);
     let done = match cli.command {
         Command::Quickstart(args) => quickstart::run(&args),
         Command::Pretrain(args) => pretrain::run(&args),
         Command::Finetune(args) => finetune::run(&args),
         Command::Predict(args) => predict::run(&args),
         Command::Embed(args) => embed::run(&args),
+        Command::Generate(args) => generate::run(&args),
         Command::Forward(args) => forward::run(&args),
         Command::ConvertCheckpoint(args) => convert_checkpoint::run(&args),
         Command::Stats(args) => stats::run(&args),
@@ -62,6 +68,7 @@ fn main() -> ExitCode {
         Command::Extract(args) => extract::run(&args),
         Command::Orfs(args) => orfs::run(&args),
         Command::Dataset(args) => dataset::run(&args.command),
+        Command::Models(args) => models::run(&args),
         Command::Tokenize(args) => tokenize::run(&args),
         Command::TrainTokenizer(args) => train_tokenizer::run(&args),
         Command::Doctor(args) => doctor::run(&args),

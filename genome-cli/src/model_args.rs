@@ -1,6 +1,6 @@
 //! Options of the commands that run models on ids and text.
 
-use crate::args::DeviceArgs;
+use crate::args::ComputeArgs;
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 
@@ -13,7 +13,7 @@ use std::path::PathBuf;
                   Example:\n  genome forward --checkpoint DNABERT-2-117M --inputs x.safetensors --output y.safetensors"
 )]
 pub(crate) struct ForwardArgs {
-    /// A model folder, or base-tiny, which is built in
+    /// A model folder, a name of the Hugging Face hub, or base-tiny, which is built in
     #[arg(long, value_name = "DIR")]
     pub(crate) checkpoint: String,
     /// Token ids, as safetensors
@@ -32,7 +32,7 @@ pub(crate) struct ForwardArgs {
     #[arg(long)]
     pub(crate) attentions: bool,
     #[command(flatten)]
-    pub(crate) device: DeviceArgs,
+    pub(crate) compute: ComputeArgs,
 }
 
 /// Element types of a checkpoint that is written.
@@ -80,4 +80,54 @@ pub(crate) struct ConvertCheckpointArgs {
     /// Replace what is in OUT
     #[arg(long)]
     pub(crate) force: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  genome generate --checkpoint stories260K.bin --tokenizer tok512.bin \"Once upon a time\"\n  \
+                        genome generate --checkpoint smollm2.gguf --temperature 0.8 --top-p 0.95 --seed 7 \"A promoter is\"\n  \
+                        genome generate --checkpoint opt-125m --json - < prompts.txt"
+)]
+pub(crate) struct GenerateArgs {
+    /// OPT or LLaMA: a folder, a GGUF file, a .bin of llama2.c, or a name of the Hugging Face hub
+    #[arg(long, value_name = "PATH")]
+    pub(crate) checkpoint: String,
+    /// Tokenizer folder or file; default the checkpoint's own
+    #[arg(long, value_name = "PATH")]
+    pub(crate) tokenizer: Option<String>,
+    /// Texts to go on from, each a row of the batch; - reads one a line from stdin
+    #[arg(required = true, value_name = "PROMPT")]
+    pub(crate) prompts: Vec<String>,
+    /// Prompts are token ids, separated by blanks or commas
+    #[arg(long)]
+    pub(crate) ids: bool,
+    /// Most tokens to write
+    #[arg(long, default_value_t = 128, value_name = "N")]
+    pub(crate) max_new_tokens: usize,
+    /// 0 takes the likeliest token each time; above, tokens are drawn, the more evenly the higher
+    #[arg(long, default_value_t = 0.0, value_name = "T")]
+    pub(crate) temperature: f64,
+    /// Draw among the K likeliest tokens
+    #[arg(long, value_name = "K")]
+    pub(crate) top_k: Option<usize>,
+    /// Draw among the likeliest tokens that together have this probability
+    #[arg(long, value_name = "P")]
+    pub(crate) top_p: Option<f64>,
+    /// Above 1, tokens that were used become less likely
+    #[arg(long, default_value_t = 1.0, value_name = "X")]
+    pub(crate) repetition_penalty: f64,
+    /// End a text where this one comes; may be given several times
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) stop: Vec<String>,
+    /// Go on where the model would end the text
+    #[arg(long)]
+    pub(crate) ignore_end: bool,
+    /// All random numbers follow from it
+    #[arg(long, default_value_t = 0)]
+    pub(crate) seed: u64,
+    /// One JSON object a prompt
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) compute: ComputeArgs,
 }

@@ -72,7 +72,7 @@ fn json_row(name: &str, labels: &[String], scores: &[f32]) -> String {
 }
 
 pub(crate) fn run(args: &PredictArgs) -> Result<Outcome> {
-    let chosen = args.device.device.open()?;
+    let chosen = args.compute.open()?;
     let predictor = Predictor::open(&args.adapter, args.base.as_deref(), &chosen.device)?;
     let labels = &predictor.task.labels;
     if let Some(only) = args.only.as_ref().filter(|only| !labels.contains(only)) {

@@ -12,7 +12,7 @@ use std::io::{BufRead, Write};
 use std::path::PathBuf;
 
 /// Letters, and sequences, that are encoded at a time on all cores.
-const BATCH_BP: usize = 1 << 22;
+const BATCH_BP: usize = 1 << 20;
 const BATCH: usize = 4096;
 /// What `onehot` prints for a row that is not one of the four bases.
 const NO_BASE: u32 = 4;
@@ -41,7 +41,7 @@ pub(crate) struct TokenizeArgs {
     /// pieces. Without this, letters are upper-cased, U is T, and what is no nucleotide is an error
     #[arg(long)]
     pub(crate) original: bool,
-    /// Leave out the tokens that stand around a sequence, such as [CLS] and [SEP]
+    /// Leave out the tokens that stand around a sequence, such as CLS and SEP
     #[arg(long)]
     pub(crate) no_special_tokens: bool,
     /// Cut tokens from the right end until N are left, special ones counted

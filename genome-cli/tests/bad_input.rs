@@ -90,10 +90,34 @@ fn folder_without_weights() {
     std::fs::write(dir.path().join("a.fa"), ">a\nACGT\n").unwrap();
     refused(dir.path(), &["embed", "--base", "model", "a.fa"], &["model", "no config.json"]);
     std::fs::copy(asset("base-tiny/config.json"), dir.path().join("model/config.json")).unwrap();
-    refused(dir.path(), &["embed", "--base", "model", "a.fa"], &["model", "no model.safetensors"]);
+    refused(dir.path(), &["embed", "--base", "model", "a.fa"], &["model", "expected one of model.safetensors"]);
     refused(dir.path(), &["embed", "--base", "nowhere", "a.fa"], &["nowhere", "model folder"]);
     std::fs::write(dir.path().join("model/model.safetensors"), [255; 64]).unwrap();
-    refused(dir.path(), &["embed", "--base", "model", "a.fa"], &["model.safetensors", "header"]);
+    refused(
+        dir.path(),
+        &["embed", "--base", "model", "a.fa"],
+        &["model.safetensors", "byte 0: expected a safetensors file"],
+    );
+}
+
+#[cfg(not(feature = "hub"))]
+#[test]
+fn a_name_of_the_hub_tells_the_steps() {
+    let dir = folder();
+    std::fs::write(dir.path().join("a.fa"), ">a\nACGT\n").unwrap();
+    // Nothing answers there, so this is a machine without a network; a build without the feature tells the same steps.
+    let offline = |more: &[&str]| {
+        let args = [&["embed", "--base", "zhihan1996/DNABERT-2-117M", "a.fa"], more].concat();
+        genome(dir.path(), &args).env("HF_ENDPOINT", "http://127.0.0.1:9").env("HF_HOME", dir.path()).assert().code(2)
+    };
+    let done = offline(&[]);
+    let error = String::from_utf8_lossy(&done.get_output().stderr).into_owned();
+    for part in ["zhihan1996/DNABERT-2-117M: ", "download config.json", "tokenizer.json", "--base DIR"] {
+        assert!(error.contains(part), "{error}");
+    }
+    // A folder of that name is a folder.
+    std::fs::create_dir_all(dir.path().join("zhihan1996/DNABERT-2-117M")).unwrap();
+    refused(dir.path(), &["embed", "--base", "zhihan1996/DNABERT-2-117M", "a.fa"], &["no config.json"]);
 }
 
 #[test]

@@ -142,3 +142,24 @@ fn broken_files_are_told_and_lenient_reads_on() {
     assert_eq!(output.status.code(), Some(0));
     assert!(String::from_utf8_lossy(&output.stderr).contains("note: forgiven 1 times"), "{output:?}");
 }
+
+#[test]
+fn models_are_listed() {
+    let dir = folder();
+    let table = ran(dir.path(), 0, &["models"]);
+    let lines: Vec<&str> = table.lines().collect();
+    assert_eq!(lines.len(), 20);
+    // Aligned: each column begins where its title does.
+    for title in ["FAMILY", "TOKENIZER", "LICENCE"] {
+        let at = lines[0].find(title).unwrap();
+        for line in &lines {
+            assert!(line[at - 2..].starts_with("  ") && !line[at..].starts_with(' '), "{title}: {line}");
+        }
+    }
+    assert!(table.contains("zhihan1996/DNABERT-2-117M") && table.contains("117 M"));
+    let objects = ran(dir.path(), 0, &["models", "--json"]);
+    let objects: Vec<serde_json::Value> = objects.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(objects.len(), 19);
+    let llama = objects.iter().find(|m| m["name"] == "meta-llama/Llama-3.2-1B").unwrap();
+    assert_eq!((&llama["parameters"], &llama["context"]), (&1_235_814_400_u64.into(), &131_072.into()));
+}

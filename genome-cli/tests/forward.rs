@@ -86,6 +86,36 @@ fn adapters_of_peft_run_on_their_base() {
     }
 }
 
+/// Sixteen bits keep 8 (bf16) or 11 (f16) of a value's 24 leading bits; errors add up over a model's layers.
+#[test]
+fn sixteen_bits_come_close() {
+    let dir = folder();
+    for arch in ["bert", "dnabert2", "nt_v1", "nt_v2", "opt_pre", "opt_post", "llama_mha", "llama_gqa"] {
+        let model = testdata().join("models").join(arch);
+        let expected = Checkpoint::open(model.join("expected.safetensors")).unwrap();
+        let keep: Vec<bool> = expected.read_i64("attention_mask").unwrap().iter().map(|m| *m == 1).collect();
+        for (dtype, most) in [("bf16", 0.05), ("f16", 0.01)] {
+            genome(
+                dir.path(),
+                &["forward", "--device", "cpu", "--output", "y.safetensors", "--dtype", dtype, "--checkpoint"],
+            )
+            .arg(&model)
+            .arg("--inputs")
+            .arg(model.join("expected.safetensors"))
+            .assert()
+            .success();
+            let found = Checkpoint::open(dir.path().join("y.safetensors")).unwrap();
+            let name = "last_hidden_state";
+            let (f, w) = (found.read_f32(name).unwrap(), expected.read_f32(name).unwrap());
+            let width = w.len() / keep.len();
+            let kept = || f.iter().zip(&w).enumerate().filter(|(i, _)| keep[i / width]).map(|(_, pair)| pair);
+            let off = kept().map(|(f, w)| (f - w).powi(2)).sum::<f32>().sqrt()
+                / kept().map(|(_, w)| w.powi(2)).sum::<f32>().sqrt();
+            assert!(off > 0.0 && off < most, "{arch}: {dtype}: off by {off} of the length of the states");
+        }
+    }
+}
+
 #[test]
 fn wrong_inputs_are_told() {
     let dir = folder();

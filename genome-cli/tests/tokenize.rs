@@ -266,7 +266,6 @@ fn what_is_wrong_is_told_with_its_place() {
     check("dnabert:7", &["lines.txt"], &["dnabert:7: no such tokenizer", "did you mean dnabert:6?"]);
     check("letters", &["none.fa"], &["none.fa"]);
     check("letters", &["--max-tokens", "1", "lines.txt"], &["lines.txt:1: a limit of 1 tokens leaves no room"]);
-    check("letters", &["--json", "lines.txt"], &["--stats"]);
 }
 
 #[test]
@@ -291,7 +290,9 @@ fn a_vocabulary_of_ones_own() {
     assert_eq!((&stats[0]["vocabulary"], &stats[0]["measured_on"]), (&json!(200), &json!("held-out")));
     let rate = stats[0]["bases_per_token"].as_f64().unwrap();
     assert!((2.0..8.0).contains(&rate), "{rate}");
-    assert!(stats[0]["bases"].as_u64().unwrap() >= 10_000 && stats[0]["bases"].as_u64().unwrap() % 10_000 == 0);
+    assert!(
+        stats[0]["bases"].as_u64().unwrap() >= 10_000 && stats[0]["bases"].as_u64().unwrap().is_multiple_of(10_000)
+    );
     // It is a tokenizer.json, and tokenize reads it, by folder and by file; the rate is about that of the held-out share.
     for name in ["mine", "mine/tokenizer.json"] {
         let args = ["tokenize", "--tokenizer", name, "--stats", "--json", "genome.fa"];

@@ -52,27 +52,87 @@ pub struct OneHot {
 }
 
 /// A number of a one-hot row: `f32`, [`f16`](struct@f16) or `u8`.
-pub trait OneHotValue: Copy + Default + Send + Sync + sealed::Sealed {
+pub trait OneHotValue: Copy + Default + Send + Sync + sealed::Sealed + 'static {
     /// One part of `parts`; `None` if the type cannot hold it.
     fn one_of(parts: u8) -> Option<Self>;
+
+    /// The rows of four letters, by their codes.
+    #[doc(hidden)]
+    const FOUR: &'static [[[Self; WIDTH]; WIDTH]; 256];
+}
+
+/// Column of each letter's code ([`four_codes`]): A, T, C, G.
+const COLUMN: [usize; WIDTH] = [0, 3, 1, 2];
+
+/// The table [`OneHotValue::FOUR`] of a type.
+macro_rules! four {
+    ($zero:expr, $one:expr) => {
+        &{
+            let mut table = [[[$zero; WIDTH]; WIDTH]; 256];
+            let mut codes = 0;
+            while codes < 256 {
+                let mut letter = 0;
+                while letter < WIDTH {
+                    table[codes][letter][COLUMN[(codes >> (6 - 2 * letter)) & 3]] = $one;
+                    letter += 1;
+                }
+                codes += 1;
+            }
+            table
+        }
+    };
+}
+
+/// Bytes of output from which on it goes past the caches: they could not hold it, and would be read for nothing.
+const STREAMED: usize = 1 << 23;
+
+/// `*to = *from`, past the caches where the processor has a way and `to` lies on 16 bytes.
+#[inline(always)]
+fn stream<T: OneHotValue>(to: &mut [[T; WIDTH]; WIDTH], from: &[[T; WIDTH]; WIDTH]) {
+    #[cfg(target_arch = "x86_64")]
+    if (&raw const *to).addr().is_multiple_of(16) && size_of_val(to).is_multiple_of(16) {
+        use std::arch::x86_64::{__m128i, _mm_loadu_si128, _mm_stream_si128};
+        let parts = size_of_val(to) / 16;
+        let (to, from) = ((&raw mut *to).cast::<__m128i>(), (&raw const *from).cast::<__m128i>());
+        for i in 0..parts {
+            #[allow(unsafe_code, reason = "stores past the caches take pointers")]
+            // SAFETY: both are arrays of numbers of the same size, `parts` times 16 bytes, `to` exclusively borrowed and on 16
+            // bytes; every pattern of bits is a number. `encode_into` ends with a fence.
+            unsafe {
+                _mm_stream_si128(to.add(i), _mm_loadu_si128(from.add(i)));
+            }
+        }
+        return;
+    }
+    *to = *from;
+}
+
+/// The codes of four known letters, two bits each, the first highest.
+fn four_codes(letters: [u8; WIDTH]) -> u32 {
+    let x = u32::from_le_bytes(letters);
+    let codes = (x & 0x0202_0202) | ((x >> 2) & 0x0101_0101);
+    codes.wrapping_mul(0x4010_0401) >> 24 // the multiplication moves them side by side, without a carry
 }
 
 impl OneHotValue for f32 {
     fn one_of(parts: u8) -> Option<Self> {
         Some(1.0 / Self::from(parts))
     }
+    const FOUR: &'static [[[Self; WIDTH]; WIDTH]; 256] = four!(0.0, 1.0);
 }
 
 impl OneHotValue for f16 {
     fn one_of(parts: u8) -> Option<Self> {
         f32::one_of(parts).map(Self::from_f32)
     }
+    const FOUR: &'static [[[Self; WIDTH]; WIDTH]; 256] = four!(f16::ZERO, f16::ONE);
 }
 
 impl OneHotValue for u8 {
     fn one_of(parts: u8) -> Option<Self> {
         (parts == 1).then_some(1)
     }
+    const FOUR: &'static [[[Self; WIDTH]; WIDTH]; 256] = four!(0, 1);
 }
 
 mod sealed {
@@ -102,17 +162,103 @@ impl OneHot {
         let out = out.as_chunks_mut::<WIDTH>().0;
         let (blocks, rest) = seq.as_chunks::<BLOCK>();
         let (out_blocks, out_rest) = out.as_chunks_mut::<BLOCK>();
-        for ((i, letters), out) in blocks.iter().enumerate().zip(out_blocks) {
-            if !all_known::<true>(letters) {
-                self.check(letters, i * BLOCK)?;
-            }
-            for (row, &byte) in out.iter_mut().zip(letters) {
-                *row = rows[usize::from(byte)];
-            }
+        let written = self.write_blocks(blocks, out_blocks, &rows);
+        #[cfg(target_arch = "x86_64")]
+        #[allow(unsafe_code, reason = "what was streamed must be seen by other threads from here on")]
+        // SAFETY: every x86-64 processor has the instruction.
+        unsafe {
+            std::arch::x86_64::_mm_sfence();
         }
+        written?;
         self.check(rest, seq.len() - rest.len())?;
         for (row, &byte) in out_rest.iter_mut().zip(rest) {
             *row = rows[usize::from(byte)];
+        }
+        Ok(())
+    }
+
+    /// With the widest stores that the processor has: writing is what takes the time.
+    fn write_blocks<T: OneHotValue>(
+        &self,
+        blocks: &[[u8; BLOCK]],
+        out: &mut [[[T; WIDTH]; BLOCK]],
+        rows: &[[T; WIDTH]; 256],
+    ) -> Result<()> {
+        #[cfg(target_arch = "x86_64")]
+        {
+            #[target_feature(enable = "avx512f")]
+            fn avx512<T: OneHotValue>(
+                policy: &OneHot,
+                blocks: &[[u8; BLOCK]],
+                out: &mut [[[T; WIDTH]; BLOCK]],
+                rows: &[[T; WIDTH]; 256],
+            ) -> Result<()> {
+                policy.write_blocks_inline(blocks, out, rows)
+            }
+            #[target_feature(enable = "avx2")]
+            fn avx2<T: OneHotValue>(
+                policy: &OneHot,
+                blocks: &[[u8; BLOCK]],
+                out: &mut [[[T; WIDTH]; BLOCK]],
+                rows: &[[T; WIDTH]; 256],
+            ) -> Result<()> {
+                policy.write_blocks_inline(blocks, out, rows)
+            }
+            if std::arch::is_x86_feature_detected!("avx512f") {
+                #[allow(unsafe_code, reason = "the same code with wider stores")]
+                // SAFETY: the processor has AVX-512F, as was just asked.
+                return unsafe { avx512(self, blocks, out, rows) };
+            }
+            if std::arch::is_x86_feature_detected!("avx2") {
+                #[allow(unsafe_code, reason = "the same code with wider stores")]
+                // SAFETY: the processor has AVX2, as was just asked.
+                return unsafe { avx2(self, blocks, out, rows) };
+            }
+        }
+        self.write_blocks_inline(blocks, out, rows)
+    }
+
+    #[inline(always)]
+    fn write_blocks_inline<T: OneHotValue>(
+        &self,
+        blocks: &[[u8; BLOCK]],
+        out: &mut [[[T; WIDTH]; BLOCK]],
+        rows: &[[T; WIDTH]; 256],
+    ) -> Result<()> {
+        match size_of_val(out) >= STREAMED {
+            true => self.write_blocks_as::<T, true>(blocks, out, rows),
+            false => self.write_blocks_as::<T, false>(blocks, out, rows),
+        }
+    }
+
+    #[inline(always)]
+    fn write_blocks_as<T: OneHotValue, const STREAM: bool>(
+        &self,
+        blocks: &[[u8; BLOCK]],
+        out: &mut [[[T; WIDTH]; BLOCK]],
+        rows: &[[T; WIDTH]; 256],
+    ) -> Result<()> {
+        for ((i, letters), out) in blocks.iter().enumerate().zip(out) {
+            let known = match self.case {
+                Case::Upper => all_known::<true>(letters),
+                Case::Original => all_known::<false>(letters),
+            };
+            if known {
+                // All codes first: these vector operations do not wait for the stores.
+                let mut codes = [0; BLOCK / WIDTH];
+                for (codes, &letters) in codes.iter_mut().zip(letters.as_chunks::<WIDTH>().0) {
+                    *codes = four_codes(letters);
+                }
+                for (four, codes) in out.as_chunks_mut::<WIDTH>().0.iter_mut().zip(codes) {
+                    let rows = &T::FOUR[usize::from(codes as u8)];
+                    if STREAM { stream(four, rows) } else { *four = *rows }
+                }
+                continue;
+            }
+            self.check(letters, i * BLOCK)?;
+            for (row, &byte) in out.iter_mut().zip(letters) {
+                *row = rows[usize::from(byte)];
+            }
         }
         Ok(())
     }
@@ -237,6 +383,24 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn blocks_are_letters_one_by_one(
+            seq in proptest::collection::vec(proptest::sample::select(b"ACGTACGTACGTACGTUacgtuNn".to_vec()), 0..400),
+            from in 0_usize..300, original: bool,
+        ) {
+            let case = if original { Case::Original } else { Case::Upper };
+            let policy = OneHot { case, n: Shares::Quarters, ..OneHot::default() };
+            // Plain letters in front, so that blocks of them alone are there too.
+            let seq = [&b"GATTACA".repeat(50)[from..], &seq[..]].concat();
+            let alone: Vec<f32> = seq.iter().flat_map(|b| policy.encode::<f32>(&[*b]).unwrap()).collect();
+            prop_assert_eq!(policy.encode::<f32>(&seq).unwrap(), alone.clone());
+            let half: Vec<f32> = policy.encode::<f16>(&seq).unwrap().into_iter().map(f32::from).collect();
+            prop_assert_eq!(half, alone);
+            let zeros = OneHot { case, ..OneHot::default() };
+            let alone: Vec<u8> = seq.iter().flat_map(|b| zeros.encode::<u8>(&[*b]).unwrap()).collect();
+            prop_assert_eq!(zeros.encode::<u8>(&seq).unwrap(), alone);
+        }
+
         #[test]
         fn any_bytes(seq in proptest::collection::vec(any::<u8>(), 0..100), original: bool) {
             let case = if original { Case::Original } else { Case::Upper };

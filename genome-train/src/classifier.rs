@@ -1,9 +1,9 @@
 //! A frozen base, adapters on it and a head: the model that is fine-tuned.
 
-use crate::examples::{ClassBatch, by_length, encode};
+use crate::examples::{ClassBatch, encode};
 use crate::foundation::Foundation;
 use crate::step_loop::probabilities;
-use crate::{Error, Result};
+use crate::{Error, Result, checkpointing};
 use burn::module::Module;
 use burn::tensor::activation::log_softmax;
 use burn::tensor::{Device, Tensor, TensorData};
@@ -12,9 +12,9 @@ use genome_tokenize::TokenizerSpec;
 use model_zoo::checkpoint::{Checkpoint, LoadRules, export, load};
 use model_zoo::heads::{Head, HeadConfig};
 use model_zoo::seed::initialise;
-use model_zoo::{Base, TokenBatch};
+use model_zoo::{Base, BatchLimit, Buckets, TokenBatch};
 use peft_core::{
-    AdapterFolder, Adapters, BaseModel, Contents, FolderAdapter, FolderConfig, GenomeAdapter, HostTensor,
+    AdapterFolder, Adapters, BaseModel, Contents, FolderAdapter, FolderConfig, GenomeAdapter, Hooks, HostTensor,
     LinearAdapter, Method, Selection, write_folder,
 };
 use serde::{Deserialize, Serialize};
@@ -53,6 +53,8 @@ pub struct Classifier<A: LinearAdapter> {
     base: Arc<Base>,
     #[module(skip)]
     class_weights: Option<Vec<f32>>,
+    #[module(skip)]
+    checkpointing: bool,
 }
 
 impl<A: LinearAdapter> Classifier<A> {
@@ -71,12 +73,18 @@ impl<A: LinearAdapter> Classifier<A> {
         let device = device.clone().autodiff();
         let adapters = Adapters::attach(&*foundation.base, selection, method, seed, &device)?;
         let head = initialise(head.init(&device), seed, 0.02);
-        Ok(Self { adapters, head, base: foundation.base.clone(), class_weights: None })
+        Ok(Self { adapters, head, base: foundation.base.clone(), class_weights: None, checkpointing: false })
     }
 
     /// Weighs the loss of each label.
     pub fn with_class_weights(mut self, weights: Option<Vec<f32>>) -> Self {
         self.class_weights = weights;
+        self
+    }
+
+    /// Keeps the activations of one layer at a time while training, and computes them a second time (gradient checkpointing).
+    pub fn with_gradient_checkpointing(mut self, on: bool) -> Self {
+        self.checkpointing = on;
         self
     }
 
@@ -87,14 +95,21 @@ impl<A: LinearAdapter> Classifier<A> {
 
     /// Scores of the labels before softmax, [batch, labels].
     pub fn logits(&self, batch: &TokenBatch) -> Tensor<2> {
-        let hooks = self.adapters.bind(&*self.base).expect("the adapters were made for this base");
-        let h = self.base.encode(batch, &hooks); // [batch, seq, d_model]
-        let pooled = self.base.pool(&h, batch, &hooks);
+        let hooks = self.hooks();
+        self.head_logits(self.base.encode(batch, &hooks), batch, &hooks)
+    }
+
+    fn hooks(&self) -> impl Hooks {
+        self.adapters.bind(&*self.base).expect("the adapters were made for this base")
+    }
+
+    /// Scores from the last hidden state, [batch, seq, d_model].
+    fn head_logits(&self, h: Tensor<3>, batch: &TokenBatch, hooks: &dyn Hooks) -> Tensor<2> {
+        let pooled = self.base.pool(&h, batch, hooks);
         self.head.forward(h, batch, pooled)
     }
 
-    fn output(&self, batch: ClassBatch) -> ClassificationOutput {
-        let logits = self.logits(&batch.tokens);
+    fn output(&self, logits: Tensor<2>, batch: ClassBatch) -> ClassificationOutput {
         let picked = log_softmax(logits.clone(), 1).gather(1, batch.labels.clone().unsqueeze_dim(1)); // [batch, 1]
         let loss = match &self.class_weights {
             None => picked.mean().neg(),
@@ -113,16 +128,13 @@ impl<A: LinearAdapter> Classifier<A> {
     /// Sequences are scored by length in batches of `batch_size`, so the same list gives the same bits every time.
     pub fn predict(&self, ids: &[Vec<u32>], pad_id: u32, batch_size: usize, device: &Device) -> Vec<Vec<f32>> {
         let device = device.clone().inner();
-        let order = by_length(ids);
-        let mut out = vec![Vec::new(); ids.len()];
-        for rows in order.chunks(batch_size.max(1)) {
-            let batch: Vec<&Vec<u32>> = rows.iter().map(|&i| &ids[i]).collect();
-            let scores = probabilities(self.logits(&TokenBatch::from_rows(&batch, pad_id, &device)));
-            for (&i, p) in rows.iter().zip(scores) {
-                out[i] = p;
-            }
-        }
-        out
+        let lengths: Vec<usize> = ids.iter().map(Vec::len).collect();
+        let buckets = Buckets::by_length(&lengths, BatchLimit::rows(batch_size));
+        let score = |members: &Vec<usize>| {
+            let batch: Vec<&Vec<u32>> = members.iter().map(|&i| &ids[i]).collect();
+            probabilities(self.logits(&TokenBatch::from_rows(&batch, pad_id, &device)))
+        };
+        buckets.restore(buckets.batches().iter().flat_map(score))
     }
 }
 
@@ -130,7 +142,15 @@ impl<A: LinearAdapter + 'static> TrainStep for Classifier<A> {
     type Input = ClassBatch;
     type Output = ClassificationOutput;
     fn step(&self, batch: ClassBatch) -> TrainOutput<ClassificationOutput> {
-        let output = self.output(batch);
+        if self.checkpointing {
+            let tokens = batch.tokens.clone();
+            let untracked = self.adapters.clone().no_grad();
+            let untracked = untracked.bind(&*self.base).expect("the adapters were made for this base");
+            let hooks = self.hooks();
+            let end = |h| self.output(self.head_logits(h, &tokens, &hooks), batch);
+            return checkpointing::step(self, &self.base, &tokens, &untracked, &hooks, end);
+        }
+        let output = self.output(self.logits(&batch.tokens), batch);
         TrainOutput::new(self, output.loss.backward(), output)
     }
 }
@@ -139,7 +159,7 @@ impl<A: LinearAdapter + 'static> InferenceStep for Classifier<A> {
     type Input = ClassBatch;
     type Output = ClassificationOutput;
     fn step(&self, batch: ClassBatch) -> ClassificationOutput {
-        self.output(batch)
+        self.output(self.logits(&batch.tokens), batch)
     }
 }
 
@@ -197,7 +217,13 @@ impl<A: FolderAdapter> Classifier<A> {
         let file = Checkpoint::from_tensors(dir.join("adapter_model.safetensors"), &tensors)
             .map_err(model_zoo::Error::from)?;
         let (head, _) = load(task.head.init(&device), &file, LoadRules::default())?;
-        let classifier = Self { adapters: loaded.adapters, head, base: foundation.base.clone(), class_weights: None };
+        let classifier = Self {
+            adapters: loaded.adapters,
+            head,
+            base: foundation.base.clone(),
+            class_weights: None,
+            checkpointing: false,
+        };
         Ok((classifier.valid(), task))
     }
 }

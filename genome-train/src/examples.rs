@@ -95,7 +95,7 @@ impl Batch for ClassBatch {
 }
 
 /// Order of evaluation: by length, so that a batch holds little padding; equal lengths keep their order.
-pub(crate) fn by_length(ids: &[Vec<u32>]) -> Vec<usize> {
+fn by_length(ids: &[Vec<u32>]) -> Vec<usize> {
     let mut order: Vec<usize> = (0..ids.len()).collect();
     order.sort_by_key(|&i| ids[i].len());
     order

@@ -49,6 +49,8 @@ pub struct FinetuneConfig {
     pub features: usize,
     /// Longest sequence in tokens; 0 means what the model was trained on, or 512. Default 0.
     pub max_tokens: usize,
+    /// Hold the activations of one layer at a time, and compute them twice: less memory, a third more time. Default false.
+    pub gradient_checkpointing: bool,
     /// Everything random follows from this. Default 1.
     pub seed: u64,
 }
@@ -71,6 +73,7 @@ impl Default for FinetuneConfig {
             bins: 64,
             features: 16,
             max_tokens: 0,
+            gradient_checkpointing: false,
             seed: 1,
         }
     }
@@ -227,7 +230,7 @@ pub fn finetune<A: LinearAdapter + 'static>(
         ClassLoader::training(data.train.clone(), config.batch_size, pad, config.seed, schedule.eval_every, device);
     let dev = ClassLoader::evaluation(data.dev.clone(), task.batch_size, pad, device);
     let trained = run(
-        classifier.with_class_weights(weights),
+        classifier.with_class_weights(weights).with_gradient_checkpointing(config.gradient_checkpointing),
         Arc::new(train),
         Arc::new(dev),
         &schedule,

@@ -48,10 +48,11 @@
 //! | [`step_loop`] | the loop, a strategy of burn-train |
 //! | [`metrics`] | scores from their definitions |
 //! | [`pretrain`], [`markov`], [`card`] | masked-language pre-training, its baseline, its model card |
-//! | [`mod@embed`] | vectors of sequences |
+//! | [`mod@embed`] | vectors of sequences and of their bases |
 //! | [`render`] | no dashboard |
 
 pub mod card;
+mod checkpointing;
 pub mod classifier;
 pub mod embed;
 mod error;

@@ -56,7 +56,7 @@ impl Bias {
 
     /// Makes it once for all layers if `seq` queries need one block.
     pub(crate) fn prepared(mut self, heads: usize, seq: usize, batch: usize, device: &Device) -> Self {
-        if rows_per_block(batch, heads, self.keys) >= seq {
+        if rows_per_block(batch, heads, self.keys, BLOCK) >= seq {
             self.whole = Some(self.rows(0, seq, seq, device));
         }
         self
@@ -92,8 +92,9 @@ impl Bias {
     }
 }
 
-fn rows_per_block(batch: usize, heads: usize, keys: usize) -> usize {
-    (BLOCK / (batch * heads * keys).max(1)).max(16)
+/// Queries whose scores are at most `scores` in all, but at least 16.
+fn rows_per_block(batch: usize, heads: usize, keys: usize, scores: usize) -> usize {
+    (scores / (batch * heads * keys).max(1)).max(16)
 }
 
 /// Attention of all heads, [batch, seq, heads·d_head]: softmax(q·kᵀ·scale + bias)·v.
@@ -114,7 +115,12 @@ pub(crate) fn attend(q: Tensor<4>, k: Tensor<4>, v: Tensor<4>, bias: &Bias, scal
         let scores = q.clone().matmul(k.clone().swap_dims(2, 3)); // [batch, heads, seq, keys]
         pass.attention(fused::softmax_with_bias(scores, bias.rows(0, seq, seq, &device), scale));
     }
-    let block = rows_per_block(batch, heads, bias.keys);
+    in_blocks(q, k, v, bias, scale, rows_per_block(batch, heads, bias.keys, BLOCK))
+}
+
+/// Attention of `block` queries at a time. q: [batch, heads, seq, d_head]; k, v: [batch, heads, keys, d_head].
+fn in_blocks(q: Tensor<4>, k: Tensor<4>, v: Tensor<4>, bias: &Bias, scale: f32, block: usize) -> Tensor<3> {
+    let (seq, device) = (q.dims()[2], q.device().inner());
     if block >= seq {
         return join_heads(fused::attention(q, k, v, bias.rows(0, seq, seq, &device), scale));
     }
@@ -276,6 +282,45 @@ mod tests {
         // python: get_slopes(6) of the ALiBi repository
         let six = [0.25, 0.0625, 0.015625, 0.00390625, 0.5, 0.125];
         assert_eq!(alibi_slopes(6), six);
+    }
+
+    #[test]
+    fn blocks_of_queries_give_what_all_queries_give() {
+        let device = Device::default();
+        let (batch, heads, keys) = (2, 3, 50);
+        let wave = |seq: usize, start: f32| {
+            let values = (0..batch * heads * seq * 4).map(|i| (i as f32 * 0.7 + start).sin() * 2.0).collect::<Vec<_>>();
+            Tensor::<4>::from_data(TensorData::new(values, [batch, heads, seq, 4]), &device)
+        };
+        let (k, v) = (wave(keys, 1.0), wave(keys, 2.0));
+        let shown: Vec<f32> = (0..batch * 40).map(|i| if (7..72).contains(&i) { 1.0 } else { 0.0 }).collect();
+        let mask = Tensor::<2>::from_data(TensorData::new(shown, [batch, 40]), &device);
+        let plain = |seq, prefix| Bias::new(seq, keys, prefix, None);
+        let biases = [
+            (50, plain(50, 0)),
+            (50, plain(50, 0).causal()),
+            (50, plain(50, 0).alibi(heads)),
+            (40, plain(40, 10).alibi(heads)),
+            (33, plain(33, 0).causal()), // 17 keys of earlier passes
+            (40, Bias::new(40, keys, 10, Some(&mask)).alibi(heads)),
+            (40, Bias::new(40, keys, 0, Some(&mask)).causal()),
+        ];
+        for (i, (seq, bias)) in biases.into_iter().enumerate() {
+            let run = |bias: &Bias, block: usize| {
+                let out = in_blocks(wave(seq, 0.0), k.clone(), v.clone(), bias, 0.5, block); // [batch, seq, heads·d_head]
+                out.into_data().try_into_vec::<f32>().unwrap()
+            };
+            let whole = run(&bias, seq);
+            let prepared = bias.clone().prepared(heads, seq, batch, &device);
+            assert!(bias.whole.is_none() && prepared.whole.is_some());
+            for block in [1, 16, 33, 49] {
+                for found in [run(&bias, block), run(&prepared, block)] {
+                    assert!(found.iter().zip(&whole).all(|(f, w)| (f - w).abs() < 1e-5), "bias {i}, blocks of {block}");
+                }
+            }
+        }
+        assert_eq!(rows_per_block(2, 3, 50, 6000), 20);
+        assert_eq!(rows_per_block(2, 3, 50, 1), 16);
     }
 
     #[test]

@@ -77,6 +77,11 @@ impl BaseConfig {
     /// # Errors
     /// As [`Base::from_pretrained`].
     pub fn open(path: &Path) -> Result<(Self, Checkpoint)> {
+        if !path.exists() {
+            let source =
+                std::io::Error::new(std::io::ErrorKind::NotFound, "expected a model folder or file, found none");
+            return Err(Error::Io { path: path.into(), source });
+        }
         let config = path.join("config.json");
         if config.is_file() {
             let text = std::fs::read_to_string(&config).map_err(Error::io(&config))?;

@@ -11,7 +11,7 @@
 #![allow(non_snake_case, reason = "parameters bear their published names")]
 
 use crate::attention::{Bias, attend, split_heads};
-use crate::fused::{gelu, norm};
+use crate::fused::{self, gelu, norm};
 use crate::layers::{Dense, linear, lookup, position_ids};
 use crate::{Pass, Pooling, TokenBatch};
 use burn::module::{Module, Param};
@@ -147,7 +147,7 @@ impl BertConfig {
             let found = &self.position_embedding_type;
             return Some(format!("position_embedding_type: expected \"absolute\", found {found:?}"));
         }
-        (self.num_attention_heads == 0 || self.hidden_size % self.num_attention_heads != 0)
+        (self.num_attention_heads == 0 || !self.hidden_size.is_multiple_of(self.num_attention_heads))
             .then(|| format!("hidden_size {} does not split into {} heads", self.hidden_size, self.num_attention_heads))
     }
 
@@ -205,13 +205,14 @@ impl Bert {
     /// The last hidden state, [batch, seq, hidden]; with prompt tuning's virtual tokens `seq` grows by their number.
     pub fn forward(&self, batch: &TokenBatch, pass: &mut Pass) -> Tensor<3> {
         let (config, hooks) = (&self.config, pass.hooks());
-        let mut h = self.bert.embeddings.forward(batch, config, hooks); // [batch, seq, hidden]
+        let embed = || self.bert.embeddings.forward(batch, config, hooks);
+        let mut h = pass.input().unwrap_or_else(embed); // [batch, seq, hidden]
         pass.hidden(&h);
         let ([rows, seq, _], heads) = (h.dims(), config.num_attention_heads);
         let prefix = hooks.prefix_len();
         let bias = Bias::new(seq, prefix + seq, prefix, batch.mask.as_ref());
         let bias = bias.prepared(heads, seq, rows, &h.device().inner());
-        for (i, layer) in self.bert.encoder.layer.iter().enumerate() {
+        for (i, layer) in pass.layers(&self.bert.encoder.layer) {
             h = layer.forward(h, i, config, &bias, pass);
             pass.hidden(&h);
         }
@@ -238,7 +239,7 @@ impl Bert {
         let h = gelu(hooks.linear(&head.transform.dense, h));
         let h = norm(&layer_norm(hooks, &head.transform.LayerNorm), h, self.config.layer_norm_eps);
         let words = self.bert.embeddings.word_embeddings.weight.val().transpose(); // [hidden, vocab]
-        h.matmul(words.unsqueeze()) + vector(hooks, &head.bias).unsqueeze()
+        fused::linear(h, words, Some(vector(hooks, &head.bias)))
     }
 }
 

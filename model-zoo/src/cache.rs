@@ -1,6 +1,6 @@
 //! Keys and values of the tokens that a causal model has read, so that the next token costs one row.
 
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Device, Int, Tensor, TensorData};
 
 /// A cache of fixed capacity: its memory is reserved once and written in place, not joined anew for every token.
 #[derive(Debug)]
@@ -91,5 +91,20 @@ impl KvCache {
         let all = (keys.clone().narrow(2, 0, used), values.clone().narrow(2, 0, used));
         self.blocks[block] = Some(Block { k: keys, v: values, used });
         all
+    }
+
+    /// Keeps these rows of the batch, in this order, and forgets the others.
+    pub(crate) fn keep_rows(&mut self, rows: &[usize]) {
+        let places: Vec<i64> = rows.iter().map(|&row| row as i64).collect();
+        let places =
+            |device: &Device| Tensor::<1, Int>::from_data(TensorData::from(&places[..]), &device.clone().inner());
+        for block in &mut self.blocks {
+            *block = block.take().map(|Block { k, v, used }| {
+                let places = places(&k.device());
+                Block { k: k.select(0, places.clone()), v: v.select(0, places), used }
+            });
+        }
+        self.mask = self.mask.take().map(|mask| mask.clone().select(0, places(&mask.device())));
+        self.lengths = rows.iter().map(|&row| self.lengths[row]).collect();
     }
 }

@@ -41,7 +41,7 @@ pub struct LoadReport {
 /// [`Module::train`] or `set_require_grad` says so.
 ///
 /// # Errors
-/// [`Error::MissingTensors`], [`Error::UnexpectedTensors`], [`Error::Shape`], [`Error::Dtype`], [`Error::Io`].
+/// [`Error::MissingTensors`], [`Error::UnexpectedTensors`], [`Error::Shape`], [`Error::File`].
 pub fn load<M: Module>(module: M, checkpoint: &Checkpoint, rules: LoadRules) -> Result<(M, LoadReport)> {
     let (sources, report) = plan(&module, checkpoint.path(), &checkpoint.names(), |n| checkpoint.shape(n), rules)?;
     let mut fill = Fill { checkpoint, sources, failed: None };

@@ -11,7 +11,7 @@
 
 use crate::attention::{Bias, attend, split_heads};
 use crate::bert::segments;
-use crate::fused::{gelu, glu_gelu, norm};
+use crate::fused::{self, gelu, glu_gelu, norm};
 use crate::layers::lookup;
 use crate::{Pass, Pooling, TokenBatch};
 use burn::module::Module;
@@ -209,13 +209,14 @@ impl Dnabert2 {
     /// The last hidden state, [batch, seq, hidden]; with prompt tuning's virtual tokens `seq` grows by their number.
     pub fn forward(&self, batch: &TokenBatch, pass: &mut Pass) -> Tensor<3> {
         let (config, hooks) = (&self.config, pass.hooks());
-        let mut h = self.bert.embeddings.forward(batch, config, hooks); // [batch, seq, hidden]
+        let embed = || self.bert.embeddings.forward(batch, config, hooks);
+        let mut h = pass.input().unwrap_or_else(embed); // [batch, seq, hidden]
         pass.hidden(&h);
         let ([rows, seq, _], heads) = (h.dims(), config.num_attention_heads);
         let prefix = hooks.prefix_len();
         let bias = Bias::new(seq, prefix + seq, prefix, batch.mask.as_ref());
         let bias = bias.alibi(heads).prepared(heads, seq, rows, &h.device().inner());
-        for (i, layer) in self.bert.encoder.layer.iter().enumerate() {
+        for (i, layer) in pass.layers(&self.bert.encoder.layer) {
             h = layer.forward(h, i, config, &bias, pass);
             pass.hidden(&h);
         }
@@ -242,7 +243,7 @@ impl Dnabert2 {
         let h = gelu(hooks.linear(&head.transform.dense, h));
         let h = norm(&layer_norm(hooks, &head.transform.LayerNorm), h, self.config.layer_norm_eps);
         let words = self.bert.embeddings.word_embeddings.weight.val().transpose(); // [hidden, vocab]
-        h.matmul(words.unsqueeze()) + vector(hooks, &head.decoder.bias).unsqueeze()
+        fused::linear(h, words, Some(vector(hooks, &head.decoder.bias)))
     }
 }
 

@@ -61,6 +61,16 @@ pub enum Error {
         /// The file's shape.
         found: Vec<usize>,
     },
+    /// A setting that cannot work.
+    #[error("{name}: expected {expected}, found {found}")]
+    Setting {
+        /// Its name.
+        name: &'static str,
+        /// What would work.
+        expected: &'static str,
+        /// What it is.
+        found: String,
+    },
     /// A model cannot read what it was given.
     #[error("row {row}: {reason}")]
     Input {

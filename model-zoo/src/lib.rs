@@ -24,6 +24,8 @@
 //! |---|---|
 //! | [`base`] | a base of any family from a model folder, as the hub lays it out |
 //! | [`bert`], [`dnabert2`], [`nucleotide_transformer`], [`opt`], [`llama`] | one family a file: configuration, init, forward |
+//! | [`mod@generate`] | text from the causal models, and how likely a text is |
+//! | [`Buckets`] | batches of similar length |
 //! | [`heads`] | classification heads: the originals' and one that knows positions |
 //! | [`checkpoint`] | safetensors files, read tensor by tensor, every name and shape checked first |
 //! | [`attention`] | attention, ALiBi, rotary positions |
@@ -34,12 +36,14 @@ pub mod attention;
 pub mod base;
 mod batch;
 pub mod bert;
+mod buckets;
 mod cache;
 mod causal;
 pub mod checkpoint;
 pub mod dnabert2;
 mod error;
 pub mod fused;
+pub mod generate;
 pub mod heads;
 mod layers;
 pub mod llama;
@@ -53,8 +57,9 @@ mod transparent;
 
 pub use base::{Base, BaseConfig, Purpose};
 pub use batch::{Side, TokenBatch};
+pub use buckets::{BatchLimit, Buckets};
 pub use cache::KvCache;
 pub use error::{Error, Result};
 pub use names::{NamedParam, named_params};
-pub use pass::{Pass, Trace};
+pub use pass::{Part, Pass, Trace};
 pub use pooling::Pooling;

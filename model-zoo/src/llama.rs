@@ -10,13 +10,13 @@
 
 use crate::attention::{RopeScaling, Rotary, attend, rope_frequencies, split_heads};
 use crate::causal::Steps;
-use crate::fused::silu_mul;
+use crate::fused::{self, rms_norm, silu_mul, site};
 use crate::layers::{linear, lookup};
 use crate::{Pass, TokenBatch};
 use burn::module::Module;
 use burn::nn::{Embedding, EmbeddingConfig, Linear, RmsNorm, RmsNormConfig};
 use burn::tensor::{Device, Tensor};
-use peft_core::{Hooks, rms_norm};
+use peft_core::{Hooks, vector};
 use serde::{Deserialize, Serialize};
 
 /// Shape of a LLaMA model, under the names of its `config.json`.
@@ -170,7 +170,7 @@ impl From<Published> for LlamaConfig {
             }
             _ => RopeScaling::None,
         };
-        let unknown = unknown.map(str::to_owned).or_else(|| match rope.rope_type {
+        let unknown = unknown.map(str::to_owned).or(match rope.rope_type {
             Some(t) if !matches!(t.as_str(), "default" | "linear" | "dynamic" | "llama3") => Some(t),
             _ => None,
         });
@@ -361,18 +361,21 @@ impl Llama {
     pub fn forward(&self, batch: &TokenBatch, pass: &mut Pass) -> Tensor<3> {
         let (config, hooks) = (&self.config, pass.hooks());
         let steps = Steps::begin(batch, pass);
-        let words = lookup(&self.model.embed_tokens, &batch.ids, config.pad_token_id, hooks);
-        let mut h = steps.embeddings(words, hooks); // [batch, seq, hidden]
+        let words = || lookup(&self.model.embed_tokens, &batch.ids, config.pad_token_id, hooks);
+        let mut h = pass.input().unwrap_or_else(|| steps.embeddings(words(), hooks)); // [batch, seq, hidden]
         pass.hidden(&h);
         let ([rows, seq, _], device) = (h.dims(), h.device().inner());
         let longest = pass.cache.as_ref().map_or(steps.before + seq, |c| c.capacity().max(steps.before + seq));
         let rotary = config.rotary(steps.before, seq, longest, &device);
         let bias = steps.bias(config.num_attention_heads, seq, rows, &device);
-        for (i, layer) in self.model.layers.iter().enumerate() {
+        for (i, layer) in pass.layers(&self.model.layers) {
             h = layer.forward(h, config, &rotary, |k, v, pass| steps.keys(i, k, v, pass), &bias, pass);
             pass.hidden(&h);
         }
-        let h = rms_norm(hooks, &self.model.norm).forward(h);
+        if pass.ends_before(self.model.layers.len()) {
+            return h;
+        }
+        let h = norm(hooks, &self.model.norm, h);
         pass.replace_last(&h);
         h
     }
@@ -383,12 +386,23 @@ impl Llama {
     }
 
     /// Scores of the next token at every position, [batch, seq, vocab], from what [`Llama::forward`] gives.
+    ///
+    /// # Panics
+    /// If the head is not tied to the embeddings and the model was made without it.
     pub fn lm_logits(&self, h: Tensor<3>, hooks: &dyn Hooks) -> Tensor<3> {
         match &self.lm_head {
-            Some(layer) => hooks.linear(layer, h),
-            None => h.matmul(self.model.embed_tokens.weight.val().transpose().unsqueeze()),
+            Some(layer) => site(hooks, layer, h),
+            None => {
+                assert!(self.config.tie_word_embeddings, "a model made with its language-model head");
+                fused::linear(h, self.model.embed_tokens.weight.val().transpose(), None)
+            }
         }
     }
+}
+
+/// A layer of Burn's, or what stands in for its parameter, evaluated by the fused kernel.
+fn norm(hooks: &dyn Hooks, layer: &RmsNorm, x: Tensor<3>) -> Tensor<3> {
+    rms_norm(x, vector(hooks, &layer.gamma), layer.epsilon)
 }
 
 impl Layer {
@@ -402,18 +416,18 @@ impl Layer {
         pass: &mut Pass,
     ) -> Tensor<3> {
         let (hooks, heads, kv_heads) = (pass.hooks(), config.num_attention_heads, config.num_key_value_heads);
-        let x = rms_norm(hooks, &self.input_layernorm).forward(h.clone()); // [batch, seq, hidden]
-        let site = |layer: &Linear, heads| split_heads(hooks.linear(layer, x.clone()), heads);
-        let q = rotary.rotate(site(&self.self_attn.q_proj, heads)); // [batch, heads, seq, d_head]
-        let k = rotary.rotate(site(&self.self_attn.k_proj, kv_heads)); // [batch, kv_heads, seq, d_head]
-        let (k, v) = keys(k, site(&self.self_attn.v_proj, kv_heads), pass);
+        let x = norm(hooks, &self.input_layernorm, h.clone()); // [batch, seq, hidden]
+        let project = |layer: &Linear, heads| split_heads(site(hooks, layer, x.clone()), heads);
+        let q = rotary.rotate(project(&self.self_attn.q_proj, heads)); // [batch, heads, seq, d_head]
+        let k = rotary.rotate(project(&self.self_attn.k_proj, kv_heads)); // [batch, kv_heads, seq, d_head]
+        let (k, v) = keys(k, project(&self.self_attn.v_proj, kv_heads), pass);
         let scale = (config.head_dim as f32).sqrt().recip();
         let context = attend(q, k, v, bias, scale, pass); // [batch, seq, heads·d_head]
-        let h = h + hooks.linear(&self.self_attn.o_proj, context);
+        let h = h + site(hooks, &self.self_attn.o_proj, context);
 
-        let x = rms_norm(hooks, &self.post_attention_layernorm).forward(h.clone());
-        let gate = hooks.linear(&self.mlp.gate_proj, x.clone()); // [batch, seq, intermediate]
-        let x = silu_mul(gate, hooks.linear(&self.mlp.up_proj, x));
-        h + hooks.linear(&self.mlp.down_proj, x)
+        let x = norm(hooks, &self.post_attention_layernorm, h.clone());
+        let gate = site(hooks, &self.mlp.gate_proj, x.clone()); // [batch, seq, intermediate]
+        let x = silu_mul(gate, site(hooks, &self.mlp.up_proj, x));
+        h + site(hooks, &self.mlp.down_proj, x)
     }
 }

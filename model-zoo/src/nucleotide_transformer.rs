@@ -19,7 +19,7 @@
 #![allow(non_snake_case, reason = "parameters bear their published names")]
 
 use crate::attention::{Bias, RopeScaling, Rotary, attend, rope_frequencies, split_heads};
-use crate::fused::{gelu, glu_silu, norm};
+use crate::fused::{self, gelu, glu_silu, norm};
 use crate::layers::{Dense, linear, lookup, position_ids};
 use crate::{Pass, TokenBatch};
 use burn::module::{Module, Param};
@@ -170,7 +170,7 @@ impl NucleotideTransformerConfig {
             return Some("token_dropout needs a mask_token_id".into());
         }
         let (d, heads) = (self.hidden_size, self.num_attention_heads);
-        if heads == 0 || d % heads != 0 || (self.rotary() && (d / heads) % 2 != 0) {
+        if heads == 0 || !d.is_multiple_of(heads) || (self.rotary() && !(d / heads).is_multiple_of(2)) {
             return Some(format!("hidden_size {d} does not split into {heads} heads of even width"));
         }
         None
@@ -241,16 +241,20 @@ impl NucleotideTransformer {
     /// The last hidden state, [batch, seq, hidden]; with prompt tuning's virtual tokens `seq` grows by their number.
     pub fn forward(&self, batch: &TokenBatch, pass: &mut Pass) -> Tensor<3> {
         let (config, hooks, heads) = (&self.config, pass.hooks(), self.config.num_attention_heads);
-        let mut h = self.esm.embeddings.forward(batch, config, hooks); // [batch, seq, hidden]
+        let embed = || self.esm.embeddings.forward(batch, config, hooks);
+        let mut h = pass.input().unwrap_or_else(embed); // [batch, seq, hidden]
         pass.hidden(&h);
         let ([rows, seq, d], device) = (h.dims(), h.device().inner());
         let prefix = hooks.prefix_len();
         let bias = Bias::new(seq, prefix + seq, prefix, batch.mask.as_ref()).prepared(heads, seq, rows, &device);
         let frequencies = rope_frequencies(d / heads, 10_000.0, &RopeScaling::None, seq);
         let rotary = config.rotary().then(|| Rotary::new(&frequencies, 0, seq, &device));
-        for (i, layer) in self.esm.encoder.layer.iter().enumerate() {
+        for (i, layer) in pass.layers(&self.esm.encoder.layer) {
             h = layer.forward(h, i, config, rotary.as_ref(), &bias, pass);
             pass.hidden(&h);
+        }
+        if pass.ends_before(self.esm.encoder.layer.len()) {
+            return h;
         }
         let h = norm(&layer_norm(hooks, &self.esm.encoder.emb_layer_norm_after), h, config.layer_norm_eps);
         pass.replace_last(&h);
@@ -272,7 +276,7 @@ impl NucleotideTransformer {
             norm(&layer_norm(hooks, &head.layer_norm), gelu(hooks.linear(&head.dense, h)), self.config.layer_norm_eps);
         let scores = match &head.decoder {
             Some(decoder) => hooks.linear(decoder, h),
-            None => h.matmul(self.esm.embeddings.word_embeddings.weight.val().transpose().unsqueeze()),
+            None => fused::linear(h, self.esm.embeddings.word_embeddings.weight.val().transpose(), None),
         };
         scores + vector(hooks, &head.bias).unsqueeze()
     }

@@ -11,7 +11,7 @@
 
 use crate::attention::{attend, split_heads};
 use crate::causal::Steps;
-use crate::fused::{gelu, norm};
+use crate::fused::{self, gelu, norm, site};
 use crate::layers::{linear, lookup, position_ids};
 use crate::{Pass, TokenBatch};
 use burn::module::Module;
@@ -147,7 +147,7 @@ impl OptConfig {
         if !self.layer_norm_elementwise_affine {
             return Some("layer_norm_elementwise_affine: expected true, found false".into());
         }
-        (self.num_attention_heads == 0 || self.hidden_size % self.num_attention_heads != 0)
+        (self.num_attention_heads == 0 || !self.hidden_size.is_multiple_of(self.num_attention_heads))
             .then(|| format!("hidden_size {} does not split into {} heads", self.hidden_size, self.num_attention_heads))
     }
 
@@ -196,30 +196,39 @@ impl Opt {
     pub fn forward(&self, batch: &TokenBatch, pass: &mut Pass) -> Tensor<3> {
         let (decoder, config, hooks) = (&self.model.decoder, &self.config, pass.hooks());
         let steps = Steps::begin(batch, pass);
-        let words = lookup(&decoder.embed_tokens, &batch.ids, config.pad_token_id, hooks); // [batch, seq, embed]
-        let words = steps.embeddings(words, hooks);
-        let (rows, seq) = (words.dims()[0], words.dims()[1]);
-        let virtual_tokens = seq - batch.dims()[1];
-        let words = match &decoder.project_in {
-            Some(layer) => hooks.linear(layer, words),
-            None => words,
-        }; // [batch, seq, hidden]
-        let positions = position_ids(batch, |row| steps.taken(row, hooks), virtual_tokens, OFFSET, OFFSET as i64 - 1);
-        let mut h = words + lookup(&decoder.embed_positions, &positions, None, hooks);
+        let mut h = pass.input().unwrap_or_else(|| self.embed(batch, &steps, hooks)); // [batch, seq, hidden]
+        let (rows, seq) = (h.dims()[0], h.dims()[1]);
         pass.hidden(&h);
         let bias = steps.bias(config.num_attention_heads, seq, rows, &h.device().inner());
-        for (i, layer) in decoder.layers.iter().enumerate() {
+        for (i, layer) in pass.layers(&decoder.layers) {
             h = layer.forward(h, config, |k, v, pass| steps.keys(i, k, v, pass), &bias, pass);
             pass.hidden(&h);
+        }
+        if pass.ends_before(decoder.layers.len()) {
+            return h;
         }
         if let Some(layer) = &decoder.final_layer_norm {
             h = norm(&layer_norm(hooks, layer), h, EPS);
         }
         if let Some(layer) = &decoder.project_out {
-            h = hooks.linear(layer, h);
+            h = site(hooks, layer, h);
         }
         pass.replace_last(&h);
         h
+    }
+
+    /// Words and positions, [batch, seq, hidden].
+    fn embed(&self, batch: &TokenBatch, steps: &Steps, hooks: &dyn Hooks) -> Tensor<3> {
+        let decoder = &self.model.decoder;
+        let words = lookup(&decoder.embed_tokens, &batch.ids, self.config.pad_token_id, hooks); // [batch, seq, embed]
+        let words = steps.embeddings(words, hooks);
+        let virtual_tokens = words.dims()[1] - batch.dims()[1];
+        let words = match &decoder.project_in {
+            Some(layer) => site(hooks, layer, words),
+            None => words,
+        }; // [batch, seq, hidden]
+        let positions = position_ids(batch, |row| steps.taken(row, hooks), virtual_tokens, OFFSET, OFFSET as i64 - 1);
+        words + lookup(&decoder.embed_positions, &positions, None, hooks)
     }
 
     /// [`Self::forward`] with adapters and nothing else.
@@ -228,10 +237,16 @@ impl Opt {
     }
 
     /// Scores of the next token at every position, [batch, seq, vocab], from what [`Opt::forward`] hands on.
+    ///
+    /// # Panics
+    /// If the head is not tied to the embeddings and the model was made without it.
     pub fn lm_logits(&self, h: Tensor<3>, hooks: &dyn Hooks) -> Tensor<3> {
         match &self.lm_head {
-            Some(layer) => hooks.linear(layer, h),
-            None => h.matmul(self.model.decoder.embed_tokens.weight.val().transpose().unsqueeze()),
+            Some(layer) => site(hooks, layer, h),
+            None => {
+                assert!(self.config.tie_word_embeddings, "a model made with its language-model head");
+                fused::linear(h, self.model.decoder.embed_tokens.weight.val().transpose(), None)
+            }
         }
     }
 }
@@ -254,17 +269,17 @@ impl Layer {
         };
 
         let x = around(&self.self_attn_layer_norm, h.clone(), before); // [batch, seq, hidden]
-        let site = |layer: &Linear| split_heads(hooks.linear(layer, x.clone()), heads); // [batch, heads, seq, d_head]
+        let project = |layer: &Linear| split_heads(site(hooks, layer, x.clone()), heads); // [batch, heads, seq, d_head]
         let scale = ((h.dims()[2] / heads) as f32).sqrt().recip();
-        let (k, v) = keys(site(&self.self_attn.k_proj), site(&self.self_attn.v_proj), pass);
-        let context = attend(site(&self.self_attn.q_proj), k, v, bias, scale, pass); // [batch, seq, hidden]
-        let h = h + hooks.linear(&self.self_attn.out_proj, context);
+        let (k, v) = keys(project(&self.self_attn.k_proj), project(&self.self_attn.v_proj), pass);
+        let context = attend(project(&self.self_attn.q_proj), k, v, bias, scale, pass); // [batch, seq, hidden]
+        let h = h + site(hooks, &self.self_attn.out_proj, context);
         let h = around(&self.self_attn_layer_norm, h, !before);
 
         let x = around(&self.final_layer_norm, h.clone(), before);
-        let x = hooks.linear(&self.fc1, x); // [batch, seq, ffn]
+        let x = site(hooks, &self.fc1, x); // [batch, seq, ffn]
         let x = if config.activation_function == "gelu" { gelu(x) } else { relu(x) };
-        let h = h + hooks.linear(&self.fc2, x);
+        let h = h + site(hooks, &self.fc2, x);
         around(&self.final_layer_norm, h, !before)
     }
 }

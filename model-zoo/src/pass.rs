@@ -3,6 +3,7 @@
 use crate::cache::KvCache;
 use burn::tensor::Tensor;
 use peft_core::{Hooks, Plain};
+use std::ops::Range;
 
 /// One forward pass.
 #[derive(Default)]
@@ -10,6 +11,27 @@ pub struct Pass<'a> {
     hooks: Option<&'a dyn Hooks>,
     pub(crate) cache: Option<&'a mut KvCache>,
     trace: Option<&'a mut Trace>,
+    part: Option<Part>,
+}
+
+/// Some neighbouring layers of a model, run alone: what gradient checkpointing needs.
+#[derive(Debug, Clone)]
+pub struct Part {
+    layers: Range<usize>,
+    input: Option<Tensor<3>>,
+}
+
+impl Part {
+    /// The embeddings and the layers before `end`.
+    pub fn first(end: usize) -> Self {
+        Self { layers: 0..end, input: None }
+    }
+
+    /// The layers of `layers`, counted from 0, on `input`, the hidden state before them, [batch, seq, d_model]. What stands after
+    /// a model's last layer goes with it.
+    pub fn after(input: Tensor<3>, layers: Range<usize>) -> Self {
+        Self { layers, input: Some(input) }
+    }
 }
 
 impl std::fmt::Debug for Pass<'_> {
@@ -66,6 +88,29 @@ impl<'a> Pass<'a> {
     pub fn with_trace(mut self, trace: &'a mut Trace) -> Self {
         self.trace = Some(trace);
         self
+    }
+
+    /// A pass through some layers only. The hidden state that the model gives is the one after them.
+    #[must_use]
+    pub fn with_part(mut self, part: Part) -> Self {
+        self.part = Some(part);
+        self
+    }
+
+    /// The hidden state that this pass starts from; `None`: it starts from the embeddings.
+    pub(crate) fn input(&mut self) -> Option<Tensor<3>> {
+        self.part.as_mut().and_then(|part| part.input.take())
+    }
+
+    /// Those of a model's layers that this pass goes through, with their numbers.
+    pub(crate) fn layers<'m, L>(&self, layers: &'m [L]) -> impl Iterator<Item = (usize, &'m L)> + use<'m, L> {
+        let range = self.part.as_ref().map_or(0..layers.len(), |part| part.layers.clone());
+        layers.iter().enumerate().take(range.end).skip(range.start)
+    }
+
+    /// True if this pass ends before the last of `count` layers.
+    pub(crate) fn ends_before(&self, count: usize) -> bool {
+        self.part.as_ref().is_some_and(|part| part.layers.end < count)
     }
 
     pub(crate) fn hooks(&self) -> &'a dyn Hooks {

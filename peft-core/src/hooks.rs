@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use burn::module::Param;
-use burn::nn::{Embedding, LayerNorm, Linear, RmsNorm};
+use burn::nn::{Embedding, LayerNorm, Linear};
 use burn::tensor::{Int, Tensor};
 
 /// What a model calls at its adaptable sites. Object safe, so a model is not generic over methods.
@@ -126,18 +126,6 @@ pub fn layer_norm<'a>(hooks: &dyn Hooks, layer: &'a LayerNorm) -> Cow<'a, LayerN
         own.beta = Some(Param::initialized(id, beta));
     }
     Cow::Owned(own)
-}
-
-/// [`layer_norm`] for a norm without mean and bias.
-pub fn rms_norm<'a>(hooks: &dyn Hooks, layer: &'a RmsNorm) -> Cow<'a, RmsNorm> {
-    match hooks.own_vector(&layer.gamma) {
-        None => Cow::Borrowed(layer),
-        Some(gamma) => {
-            let mut own = layer.clone(); // handles, not values
-            own.gamma = Param::initialized(layer.gamma.id, gamma);
-            Cow::Owned(own)
-        }
-    }
 }
 
 /// The adapted embedding: the table's rows, or those of what stands in for it, and then

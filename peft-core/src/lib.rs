@@ -89,7 +89,7 @@ pub use folder::{
     AdapterFolder, BaseModel, Contents, FolderConfig, GenomeAdapter, HostTensor, Loaded, SiteTensors, sha256_of_files,
     write_folder,
 };
-pub use hooks::{Hooks, Plain, embedding, layer_norm, linear, matrix, rms_norm, vector};
+pub use hooks::{Hooks, Plain, embedding, layer_norm, linear, matrix, vector};
 pub use merge::{MergeReport, Merged, MergedSite, PROBE_ROWS};
 pub use registry::AdapterSet;
 pub use seed::site_seed;

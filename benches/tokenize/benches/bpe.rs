@@ -107,6 +107,28 @@ fn main() {
         duel(&format!("BPE of {length} letters"), batch * length, &mut contenders);
     }
 
+    let (sequences, length) = if is_smoke_test() { (8, 50) } else { (256, 5000) };
+    let all: Vec<Vec<String>> = (0..32).map(|_| (0..sequences).map(|_| fresh(length)).collect()).collect();
+    let mut batches = all.iter();
+    let mut next = || batches.next().expect("a batch for each round").iter().map(|s| s.as_bytes()).collect::<Vec<_>>();
+    let mut inputs: Vec<Vec<&[u8]>> = (0..32).map(|_| next()).collect();
+    let (mut first, mut second) = (inputs.split_off(16).into_iter(), inputs.into_iter());
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    duel(
+        &format!("batch of {sequences} x {length} letters, BPE, {cores} cores"),
+        sequences * length,
+        &mut [
+            contender("encode_batch", || {
+                engines.ours.encode_batch(&first.next().expect("a batch")).expect("DNA").len()
+            }),
+            contender("one by one", || {
+                let batch = second.next().expect("a batch");
+                let all: Vec<_> = batch.iter().map(|seq| engines.ours.encode(seq).expect("DNA")).collect();
+                black_box(all).len()
+            }),
+        ],
+    );
+
     let mut criterion =
         Criterion::default().configure_from_args().sample_size(10).measurement_time(Duration::from_secs(2));
     let mut group = criterion.benchmark_group("bpe");

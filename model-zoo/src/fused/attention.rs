@@ -8,7 +8,8 @@ use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::flex::{Flex, FlexTensor};
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, Backend, Dispatch, backend_extension};
-use burn::tensor::{Shape, Tensor};
+use burn::tensor::ops::AttentionModuleOptions;
+use burn::tensor::{DType, Shape, Tensor};
 use rayon::prelude::*;
 
 /// softmax(q·kᵀ·scale + bias)·v.
@@ -25,7 +26,11 @@ pub fn attention(q: Tensor<4>, k: Tensor<4>, v: Tensor<4>, bias: Option<Tensor<4
     assert!(fits, "attention: q is {:?}, k {:?}, v {:?}", q.dims(), k.dims(), v.dims());
     check_bias([batch, heads, seq, keys], bias.as_ref());
     if !(known(&q) && known(&k) && known(&v) && bias.as_ref().is_none_or(known)) {
-        return twin(q, k, v, bias, scale);
+        return if [&q, &k, &v].iter().any(|x| x.is_autodiff()) {
+            twin(q, k, v, bias, scale)
+        } else {
+            burns(q, k, v, bias, scale)
+        };
     }
     let (q, k, v) = (q.into_dispatch(), k.into_dispatch(), v.into_dispatch());
     Tensor::from_dispatch(<Dispatch as Op>::fused_attention(q, k, v, bias.into(), scale))
@@ -34,6 +39,17 @@ pub fn attention(q: Tensor<4>, k: Tensor<4>, v: Tensor<4>, bias: Option<Tensor<4
 /// The same by ordinary tensor operations.
 pub(crate) fn twin(q: Tensor<4>, k: Tensor<4>, v: Tensor<4>, bias: Option<Tensor<4>>, scale: f32) -> Tensor<4> {
     softmax::twin(q.matmul(k.swap_dims(2, 3)), bias, scale).matmul(v)
+}
+
+/// The same by Burn, which has kernels of its own on some backends, but no gradients of them.
+///
+/// The kernels of CubeCL that need no memory for the scores take neither a bias nor a scale of one's own, and multiply in
+/// f16 whatever the type. So only 16-bit tensors get there; f32 gives the scale, and keeps its precision.
+pub(crate) fn burns(q: Tensor<4>, k: Tensor<4>, v: Tensor<4>, bias: Option<Tensor<4>>, scale: f32) -> Tensor<4> {
+    let usual = (scale * (q.dims()[3] as f32).sqrt() - 1.0).abs() < 1e-6;
+    let half = matches!(q.dtype(), DType::F16 | DType::BF16);
+    let options = AttentionModuleOptions { scale: (!(usual && half)).then_some(scale.into()), ..Default::default() };
+    burn::tensor::module::attention(q, k, v, None, bias.map(Tensor::detach), options)
 }
 
 #[backend_extension(Autodiff, Flex)]
@@ -169,14 +185,14 @@ fn backward(dy: FlexTensor, ([q, k, v], p, scale): &State, wanted: [bool; 3]) ->
 
 /// A matrix whose value (i, j) lies at i·row + j·column.
 #[derive(Clone, Copy)]
-struct Matrix<'a> {
+pub(super) struct Matrix<'a> {
     values: &'a [f32],
     size: [usize; 2],
     strides: [usize; 2],
 }
 
 impl<'a> Matrix<'a> {
-    fn new(values: &'a [f32], size: [usize; 2], strides: [usize; 2]) -> Self {
+    pub(super) fn new(values: &'a [f32], size: [usize; 2], strides: [usize; 2]) -> Self {
         let needed = match size.contains(&0) {
             true => 0,
             false => (size[0] - 1) * strides[0] + (size[1] - 1) * strides[1] + 1,
@@ -195,7 +211,7 @@ impl<'a> Matrix<'a> {
         Self::new(x.from(b, h, row), [rows, width], [x.strides[2], 1])
     }
 
-    fn dense(values: &'a [f32], rows: usize, width: usize) -> Self {
+    pub(super) fn dense(values: &'a [f32], rows: usize, width: usize) -> Self {
         Self::new(values, [rows, width], [width, 1])
     }
 
@@ -205,7 +221,7 @@ impl<'a> Matrix<'a> {
     }
 
     /// out := left·self, in rows one after another.
-    fn multiplied_from_left(self, left: Matrix<'_>, out: &mut [f32]) {
+    pub(super) fn multiplied_from_left(self, left: Matrix<'_>, out: &mut [f32]) {
         assert_eq!(out.len(), left.size[0] * self.size[1]);
         #[allow(unsafe_code, reason = "the matrix product takes pointers")]
         // SAFETY: `out` is [rows of left, columns of self] in order, exclusively borrowed.
@@ -303,6 +319,28 @@ mod tests {
                 |x| attention(view(&x[0]), view(&x[1]), view(&x[2]), bias.clone(), 0.3),
                 |x| twin(view(&x[0]), view(&x[1]), view(&x[2]), bias.clone(), 0.3),
             );
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(32))]
+        #[test]
+        fn burns_is_like_the_twin(
+            b in 1_usize..4, h in 1_usize..4, s in size(), k in size(), d in 1_usize..20,
+            shared in prop::array::uniform3(any::<bool>()), biased: bool, usual: bool, seed in 0_u64..1000,
+        ) {
+            let part = |i: usize, n: usize| if shared[i] { 1 } else { n };
+            let made = |dims, seed| random(dims, seed, &Device::flex());
+            let bias = biased.then(|| made([part(0, b), part(1, h), part(2, s), k], seed));
+            let scale = if usual { (d as f32).sqrt().recip() } else { 0.3 };
+            let (q, k, v) = (made([b, h, s, d], seed + 1), made([b, h, k, d], seed + 2), made([b, h, k, d], seed + 3));
+            let wanted = values(twin(q.clone(), k.clone(), v.clone(), bias.clone(), scale));
+            close("f32", &values(burns(q.clone(), k.clone(), v.clone(), bias.clone(), scale)), &wanted);
+            // what other types get through the public function
+            let half = |x: Tensor<4>| x.cast(DType::F16);
+            let found = values(attention(half(q), half(k), half(v), bias.map(half), scale).cast(DType::F32));
+            let largest = wanted.iter().fold(1.0_f32, |m, w| m.max(w.abs()));
+            prop_assert!(found.iter().zip(&wanted).all(|(f, w)| (f - w).abs() < 1e-2 * largest), "f16: {found:?} {wanted:?}");
         }
     }
 

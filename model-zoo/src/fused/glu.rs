@@ -27,11 +27,6 @@ pub fn glu_gelu(x: Tensor<3>) -> Tensor<3> {
     glu(x, Gate::Gelu)
 }
 
-/// silu(gate)·up, both [batch, seq, w]: a gated linear unit whose halves come from two layers.
-pub fn silu_mul(gate: Tensor<3>, up: Tensor<3>) -> Tensor<3> {
-    activation::silu(gate) * up
-}
-
 fn glu(x: Tensor<3>, gate: Gate) -> Tensor<3> {
     assert!(x.dims()[2].is_multiple_of(2), "a gated linear unit needs an even width, not {}", x.dims()[2]);
     if !known(&x) {

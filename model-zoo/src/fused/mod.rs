@@ -1,8 +1,8 @@
 //! Differentiable operations in one pass over memory, where a composition of tensor operations would take many.
 //!
 //! Each has kernels for f32 on the CPU backend and a twin, a composition of ordinary tensor operations, which serves every
-//! other backend and type and is what the tests compare with. Rows are computed each by one thread in a fixed order, so
-//! results do not depend on the number of threads.
+//! other backend and type and is what the tests compare with; only attention without gradients is Burn's own there. Rows
+//! are computed each by one thread in a fixed order, so results do not depend on the number of threads.
 //!
 //! Tensors on a device without autodiff act as constants beside tensors on one with it.
 
@@ -10,16 +10,23 @@ mod attention;
 mod gelu;
 mod glu;
 mod layer_norm;
+mod linear;
+mod rms_norm;
 mod rotary;
+mod silu_mul;
 mod simd;
 mod softmax;
 
 pub use attention::attention;
 pub use gelu::gelu;
-pub use glu::{glu_gelu, glu_silu, silu_mul};
+pub use glu::{glu_gelu, glu_silu};
 pub use layer_norm::layer_norm;
 pub(crate) use layer_norm::norm;
+pub use linear::linear;
+pub(crate) use linear::site;
+pub use rms_norm::rms_norm;
 pub use rotary::rotary;
+pub use silu_mul::silu_mul;
 pub use softmax::softmax_with_bias;
 
 use burn::backend::flex::{FlexTensor, Layout};

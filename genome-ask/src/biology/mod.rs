@@ -1,0 +1,4 @@
+//! Biology that no table of a file holds.
+
+pub mod enzymes;
+pub mod protein;
