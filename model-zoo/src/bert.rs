@@ -18,7 +18,7 @@ use burn::module::{Module, Param};
 use burn::nn::{Embedding, EmbeddingConfig, LayerNorm, LayerNormConfig, Linear};
 use burn::tensor::activation::tanh;
 use burn::tensor::{Device, Int, Tensor};
-use peft_core::Hooks;
+use peft_core::{Hooks, layer_norm, vector};
 use serde::{Deserialize, Serialize};
 
 /// Shape of a BERT model, under the names of its `config.json`. The defaults are BERT base.
@@ -237,9 +237,9 @@ impl Bert {
     pub fn lm_logits(&self, h: Tensor<3>, hooks: &dyn Hooks) -> Tensor<3> {
         let head = &self.cls.as_ref().expect("a model made with its masked-language head").predictions;
         let h = gelu(hooks.linear(&head.transform.dense, h));
-        let h = norm(&head.transform.LayerNorm, h, self.config.layer_norm_eps);
+        let h = norm(&layer_norm(hooks, &head.transform.LayerNorm), h, self.config.layer_norm_eps);
         let words = self.bert.embeddings.word_embeddings.weight.val().transpose(); // [hidden, vocab]
-        fused::linear(h, words, Some(head.bias.val()))
+        fused::linear(h, words, Some(vector(hooks, &head.bias)))
     }
 }
 
@@ -251,7 +251,7 @@ impl Embeddings {
         let positions = position_ids(batch, |_| 0, virtual_tokens, 0, 0);
         let places = lookup(&self.position_embeddings, &positions, None, hooks);
         let types = segments(&self.token_type_embeddings, batch.type_ids.as_ref(), virtual_tokens, hooks);
-        norm(&self.LayerNorm, words + places + types, config.layer_norm_eps)
+        norm(&layer_norm(hooks, &self.LayerNorm), words + places + types, config.layer_norm_eps)
     }
 }
 
@@ -281,9 +281,9 @@ impl Layer {
         let (k, v) = hooks.key_value(block, site(&self.attention.self_.key), site(&self.attention.self_.value));
         let context = attend(site(&self.attention.self_.query), k, v, bias, scale, pass); // [batch, seq, hidden]
         let out = hooks.linear(&self.attention.output.dense, context);
-        let h = norm(&self.attention.output.LayerNorm, out + h, eps);
+        let h = norm(&layer_norm(hooks, &self.attention.output.LayerNorm), out + h, eps);
 
         let x = gelu(hooks.linear(&self.intermediate.dense, h.clone())); // [batch, seq, intermediate]
-        norm(&self.output.LayerNorm, hooks.linear(&self.output.dense, x) + h, eps)
+        norm(&layer_norm(hooks, &self.output.LayerNorm), hooks.linear(&self.output.dense, x) + h, eps)
     }
 }

@@ -18,7 +18,7 @@ use burn::module::Module;
 use burn::nn::{Embedding, EmbeddingConfig, LayerNorm, LayerNormConfig, Linear, LinearConfig};
 use burn::tensor::activation::tanh;
 use burn::tensor::{Device, Tensor};
-use peft_core::Hooks;
+use peft_core::{Hooks, layer_norm, vector};
 use serde::{Deserialize, Serialize};
 
 /// Shape of a DNABERT-2 model, under the names of its `config.json`. The defaults are the published 117M model.
@@ -241,9 +241,9 @@ impl Dnabert2 {
     pub fn lm_logits(&self, h: Tensor<3>, hooks: &dyn Hooks) -> Tensor<3> {
         let head = &self.cls.as_ref().expect("a model made with Parts::mlm_head").predictions;
         let h = gelu(hooks.linear(&head.transform.dense, h));
-        let h = norm(&head.transform.LayerNorm, h, self.config.layer_norm_eps);
+        let h = norm(&layer_norm(hooks, &head.transform.LayerNorm), h, self.config.layer_norm_eps);
         let words = self.bert.embeddings.word_embeddings.weight.val().transpose(); // [hidden, vocab]
-        fused::linear(h, words, Some(head.decoder.bias.val()))
+        fused::linear(h, words, Some(vector(hooks, &head.decoder.bias)))
     }
 }
 
@@ -260,7 +260,7 @@ impl Embeddings {
         let words = hooks.embeddings(words); // [batch, seq, hidden]
         let virtual_tokens = words.dims()[1] - batch.dims()[1];
         let types = segments(&self.token_type_embeddings, batch.type_ids.as_ref(), virtual_tokens, hooks);
-        norm(&self.LayerNorm, words + types, config.layer_norm_eps)
+        norm(&layer_norm(hooks, &self.LayerNorm), words + types, config.layer_norm_eps)
     }
 }
 
@@ -274,10 +274,10 @@ impl Layer {
         let scale = ((d / heads) as f32).sqrt().recip();
         let context = attend(part(0), k, v, bias, scale, pass); // [batch, seq, hidden]
         let out = hooks.linear(&self.attention.output.dense, context);
-        let h = norm(&self.attention.output.LayerNorm, out + h, eps);
+        let h = norm(&layer_norm(hooks, &self.attention.output.LayerNorm), out + h, eps);
 
         let gated = hooks.linear(&self.mlp.gated_layers, h.clone()); // [batch, seq, 2·intermediate]
         let out = hooks.linear(&self.mlp.wo, glu_gelu(gated)); // [batch, seq, hidden]
-        norm(&self.mlp.layernorm, out + h, eps)
+        norm(&layer_norm(hooks, &self.mlp.layernorm), out + h, eps)
     }
 }

@@ -5,7 +5,7 @@ use burn::module::Module;
 use burn::nn::{Embedding, Linear, LinearConfig};
 use burn::tensor::module::embedding;
 use burn::tensor::{Device, Int, Tensor, TensorData};
-use peft_core::Hooks;
+use peft_core::{Hooks, matrix};
 
 /// A linear layer under the name `dense`, as BERT's and ESM's checkpoints have it.
 #[derive(Module, Debug)]
@@ -27,7 +27,7 @@ pub(crate) fn linear(d_in: usize, d_out: usize, bias: bool, device: &Device) -> 
 /// Word embeddings, whose padding row gets no gradient from the look-up, as torch's `padding_idx` has it.
 /// ids: [batch, seq]; result: [batch, seq, d_model].
 pub(crate) fn lookup(layer: &Embedding, ids: &Tensor<2, Int>, padding: Option<u32>, hooks: &dyn Hooks) -> Tensor<3> {
-    let weight = layer.weight.val();
+    let weight = matrix(hooks, &layer.weight);
     let trained = weight.is_require_grad();
     let found = embedding(weight, ids.clone()); // [batch, seq, d_model]
     let found = match padding {

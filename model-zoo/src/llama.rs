@@ -16,7 +16,7 @@ use crate::{Pass, TokenBatch};
 use burn::module::Module;
 use burn::nn::{Embedding, EmbeddingConfig, Linear, RmsNorm, RmsNormConfig};
 use burn::tensor::{Device, Tensor};
-use peft_core::Hooks;
+use peft_core::{Hooks, vector};
 use serde::{Deserialize, Serialize};
 
 /// Shape of a LLaMA model, under the names of its `config.json`.
@@ -375,7 +375,7 @@ impl Llama {
         if pass.ends_before(self.model.layers.len()) {
             return h;
         }
-        let h = norm(&self.model.norm, h);
+        let h = norm(hooks, &self.model.norm, h);
         pass.replace_last(&h);
         h
     }
@@ -400,9 +400,9 @@ impl Llama {
     }
 }
 
-/// A layer of Burn's, evaluated by the fused kernel.
-fn norm(layer: &RmsNorm, x: Tensor<3>) -> Tensor<3> {
-    rms_norm(x, layer.gamma.val(), layer.epsilon)
+/// A layer of Burn's, or what stands in for its parameter, evaluated by the fused kernel.
+fn norm(hooks: &dyn Hooks, layer: &RmsNorm, x: Tensor<3>) -> Tensor<3> {
+    rms_norm(x, vector(hooks, &layer.gamma), layer.epsilon)
 }
 
 impl Layer {
@@ -416,7 +416,7 @@ impl Layer {
         pass: &mut Pass,
     ) -> Tensor<3> {
         let (hooks, heads, kv_heads) = (pass.hooks(), config.num_attention_heads, config.num_key_value_heads);
-        let x = norm(&self.input_layernorm, h.clone()); // [batch, seq, hidden]
+        let x = norm(hooks, &self.input_layernorm, h.clone()); // [batch, seq, hidden]
         let project = |layer: &Linear, heads| split_heads(site(hooks, layer, x.clone()), heads);
         let q = rotary.rotate(project(&self.self_attn.q_proj, heads)); // [batch, heads, seq, d_head]
         let k = rotary.rotate(project(&self.self_attn.k_proj, kv_heads)); // [batch, kv_heads, seq, d_head]
@@ -425,7 +425,7 @@ impl Layer {
         let context = attend(q, k, v, bias, scale, pass); // [batch, seq, heads·d_head]
         let h = h + site(hooks, &self.self_attn.o_proj, context);
 
-        let x = norm(&self.post_attention_layernorm, h.clone());
+        let x = norm(hooks, &self.post_attention_layernorm, h.clone());
         let gate = site(hooks, &self.mlp.gate_proj, x.clone()); // [batch, seq, intermediate]
         let x = silu_mul(gate, site(hooks, &self.mlp.up_proj, x));
         h + site(hooks, &self.mlp.down_proj, x)

@@ -25,7 +25,7 @@ use crate::{Pass, TokenBatch};
 use burn::module::{Module, Param};
 use burn::nn::{Embedding, EmbeddingConfig, LayerNorm, LayerNormConfig, Linear};
 use burn::tensor::{Device, Tensor};
-use peft_core::Hooks;
+use peft_core::{Hooks, layer_norm, vector};
 use serde::{Deserialize, Serialize};
 
 /// Shape of a Nucleotide Transformer, under the names of its `config.json`.
@@ -256,7 +256,7 @@ impl NucleotideTransformer {
         if pass.ends_before(self.esm.encoder.layer.len()) {
             return h;
         }
-        let h = norm(&self.esm.encoder.emb_layer_norm_after, h, config.layer_norm_eps);
+        let h = norm(&layer_norm(hooks, &self.esm.encoder.emb_layer_norm_after), h, config.layer_norm_eps);
         pass.replace_last(&h);
         h
     }
@@ -272,12 +272,13 @@ impl NucleotideTransformer {
     /// If the model was made without its masked-language head.
     pub fn lm_logits(&self, h: Tensor<3>, hooks: &dyn Hooks) -> Tensor<3> {
         let head = self.lm_head.as_ref().expect("a model made with its masked-language head");
-        let h = norm(&head.layer_norm, gelu(hooks.linear(&head.dense, h)), self.config.layer_norm_eps);
+        let h =
+            norm(&layer_norm(hooks, &head.layer_norm), gelu(hooks.linear(&head.dense, h)), self.config.layer_norm_eps);
         let scores = match &head.decoder {
             Some(decoder) => hooks.linear(decoder, h),
             None => fused::linear(h, self.esm.embeddings.word_embeddings.weight.val().transpose(), None),
         };
-        scores + head.bias.val().unsqueeze()
+        scores + vector(hooks, &head.bias).unsqueeze()
     }
 }
 
@@ -304,7 +305,7 @@ impl Embeddings {
             h = h + lookup(layer, &positions, Some(pad), hooks);
         }
         if let Some(layer) = &self.layer_norm {
-            h = norm(layer, h, config.layer_norm_eps);
+            h = norm(&layer_norm(hooks, layer), h, config.layer_norm_eps);
         }
         match &batch.mask {
             Some(mask) if virtual_tokens > 0 => {
@@ -328,7 +329,7 @@ impl Layer {
         pass: &mut Pass,
     ) -> Tensor<3> {
         let (hooks, heads, eps) = (pass.hooks(), config.num_attention_heads, config.layer_norm_eps);
-        let x = norm(&self.attention.LayerNorm, h.clone(), eps); // [batch, seq, hidden]
+        let x = norm(&layer_norm(hooks, &self.attention.LayerNorm), h.clone(), eps); // [batch, seq, hidden]
         let site = |layer: &Linear| split_heads(hooks.linear(layer, x.clone()), heads); // [batch, heads, seq, d_head]
         let turn = |x| match rotary {
             Some(rotary) => rotary.rotate(x),
@@ -340,7 +341,7 @@ impl Layer {
         let context = attend(turn(q), k, v, bias, scale, pass); // [batch, seq, hidden]
         let h = h + hooks.linear(&self.attention.output.dense, context);
 
-        let x = norm(&self.LayerNorm, h.clone(), eps);
+        let x = norm(&layer_norm(hooks, &self.LayerNorm), h.clone(), eps);
         let x = hooks.linear(&self.intermediate.dense, x); // [batch, seq, intermediate or 2·intermediate]
         let x = if config.add_bias_fnn.is_some() { glu_silu(x) } else { gelu(x) };
         h + hooks.linear(&self.output.dense, x)

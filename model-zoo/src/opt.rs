@@ -18,7 +18,7 @@ use burn::module::Module;
 use burn::nn::{Embedding, EmbeddingConfig, LayerNorm, LayerNormConfig, Linear};
 use burn::tensor::activation::relu;
 use burn::tensor::{Device, Tensor};
-use peft_core::Hooks;
+use peft_core::{Hooks, layer_norm};
 use serde::{Deserialize, Serialize};
 
 /// Rows of the table of positions that stand before position 0.
@@ -208,7 +208,7 @@ impl Opt {
             return h;
         }
         if let Some(layer) = &decoder.final_layer_norm {
-            h = norm(layer, h, EPS);
+            h = norm(&layer_norm(hooks, layer), h, EPS);
         }
         if let Some(layer) = &decoder.project_out {
             h = site(hooks, layer, h);
@@ -264,7 +264,9 @@ impl Layer {
         pass: &mut Pass,
     ) -> Tensor<3> {
         let (hooks, heads, before) = (pass.hooks(), config.num_attention_heads, config.do_layer_norm_before);
-        let around = |layer: &LayerNorm, h: Tensor<3>, here: bool| if here { norm(layer, h, EPS) } else { h };
+        let around = |layer: &LayerNorm, h: Tensor<3>, here: bool| {
+            if here { norm(&layer_norm(hooks, layer), h, EPS) } else { h }
+        };
 
         let x = around(&self.self_attn_layer_norm, h.clone(), before); // [batch, seq, hidden]
         let project = |layer: &Linear| split_heads(site(hooks, layer, x.clone()), heads); // [batch, heads, seq, d_head]

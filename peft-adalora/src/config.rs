@@ -114,6 +114,7 @@ impl AdaLoraConfig {
             targets: self.target_modules.clone(),
             exclude: self.exclude_modules.clone(),
             heads: heads.into_iter().map(Into::into).chain(self.modules_to_save.iter().cloned()).collect(),
+            layers: None,
         }
     }
 

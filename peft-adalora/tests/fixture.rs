@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use burn::module::ParamId;
 use burn::tensor::Device;
 use peft_adalora::{AdaLoraConfig, Fate, MaskToBudget, Ranking, SiteScores, SvdLinear, TopBudget};
-use peft_core::{AdapterFolder, Adapters, Contents, Loaded, Site, write_folder};
+use peft_core::{AdapterFolder, Adapters, Contents, Loaded, Site, SiteKind, write_folder};
 use safetensors::SafeTensors;
 use serde_json::Value;
 
@@ -45,6 +45,7 @@ fn layers(dir: &Path) -> Vec<Site> {
         path: path.to_owned(),
         id: ParamId::new(),
         shape: [size(path, "lora_A", 1), size(path, "lora_B", 0)],
+        kind: SiteKind::Linear,
         device: Device::default(),
     };
     paths.into_iter().map(site).collect()

@@ -1,10 +1,10 @@
 //! What a method crate implements: one adapter on one layer, and the method that makes them.
 
 use burn::module::{Module, ModuleDisplay};
-use burn::nn::Linear;
-use burn::tensor::{Device, Tensor};
+use burn::nn::{Embedding, Linear};
+use burn::tensor::{Device, Int, Tensor};
 
-use crate::{Error, HostTensor, Result, Site, SiteTensors};
+use crate::{BaseLayer, CopyRule, Error, HostTensor, Result, Site, SiteTensors};
 
 /// One adapter on one linear layer. A method crate implements this for a `#[derive(Module)]` struct.
 ///
@@ -18,6 +18,12 @@ pub trait LinearAdapter: Module + ModuleDisplay + Sync {
     /// Changes what leaves the layer: from `x` [batch, seq, d_in], which entered it, and `y`
     /// [batch, seq, d_out], which it made of `x`, to [batch, seq, d_out].
     fn after(&self, layer: &Linear, x: &Tensor<3>, y: Tensor<3>) -> Tensor<3>;
+
+    /// Changes what an embedding table gives, for methods of which [`Method::adapts_embeddings`] is true.
+    /// `ids`: [batch, seq]; `y`: their rows, [batch, seq, d_model].
+    fn after_embedding(&self, _layer: &Embedding, _ids: &Tensor<2, Int>, y: Tensor<3>) -> Tensor<3> {
+        y
+    }
 
     /// What the adapter adds to the weight, [d_in, d_out]; `None` if its effect is not a sum.
     fn delta_weight(&self) -> Option<Tensor<2>>;
@@ -33,7 +39,8 @@ pub trait LinearAdapter: Module + ModuleDisplay + Sync {
         }
     }
 
-    /// The bias that does alone what `b` and the adapter do together, of shape `[d_out]`; by default `b`.
+    /// The bias that does alone what `b` and the adapter do together, of shape `[d_out]`; by default `b`. A layer
+    /// without a bias is asked with zeros, and cannot be merged if it gets anything else back.
     ///
     /// # Errors
     /// [`Error::NotMergeable`] if there is none.
@@ -56,6 +63,30 @@ pub trait Method {
     /// # Errors
     /// [`Error::Method`] if the method does not fit the layer (see [`Site::refuse`]), or [`Error::Config`].
     fn init(&self, site: &Site, seed: [u8; 32], device: &Device) -> Result<Self::Adapter>;
+
+    /// True for a method that starts from the base's values: [`Method::init_from`] is then called with them.
+    /// Default false.
+    fn reads_base(&self) -> bool {
+        false
+    }
+
+    /// [`Method::init`] with the values of the layer at hand; by default they are not looked at.
+    ///
+    /// # Errors
+    /// As [`Method::init`].
+    fn init_from(&self, site: &Site, _base: &BaseLayer, seed: [u8; 32], device: &Device) -> Result<Self::Adapter> {
+        self.init(site, seed, device)
+    }
+
+    /// True if embedding tables can be targets too. Default false.
+    fn adapts_embeddings(&self) -> bool {
+        false
+    }
+
+    /// Which parameters of the base are trained as they are, beside the adapters. Default none.
+    fn copies(&self) -> CopyRule {
+        CopyRule::default()
+    }
 }
 
 /// An adapter that can be written to an adapter folder.

@@ -6,8 +6,9 @@ use std::fmt;
 use burn::module::{Content, Devices, Module, ModuleDisplay, ModuleDisplayDefault, ModuleMapper, ModuleVisitor};
 use burn::tensor::Device;
 
-use crate::sites::check_ties;
-use crate::{LinearAdapter, Method, Result, Selection, Site, site_seed, sites};
+use crate::copies::{Copied, copies_of, for_both};
+use crate::sites::{all_sites, base_layers, check_ties};
+use crate::{HostTensor, LinearAdapter, Method, Result, Selection, Site, SiteKind, site_seed, sites};
 
 /// The adapters of one method on one model.
 ///
@@ -18,9 +19,14 @@ use crate::{LinearAdapter, Method, Result, Selection, Site, site_seed, sites};
 /// Two layers of one parameter id are one weight. [`Adapters::attach`] gives such a weight one adapter, under
 /// the first selected path that leads to it; [`Adapters::bind`] applies it wherever the weight is used,
 /// and [`Adapters::merge`] adds it once and leaves the layers tied.
+///
+/// # Parameters that are trained as they are
+/// Where a method asks for it ([`Method::copies`]: biases, `modules_to_save`), the adapters also hold trainable copies
+/// of parameters of the base, which stand in for them in a forward pass. In records they have the published names.
 #[derive(Clone, Debug)]
 pub struct Adapters<A> {
     pub(crate) entries: Vec<Entry<A>>,
+    pub(crate) copies: Vec<Copied>,
 }
 
 /// One adapter and the layer it is for.
@@ -28,6 +34,7 @@ pub struct Adapters<A> {
 pub(crate) struct Entry<A> {
     pub(crate) path: String,
     pub(crate) shape: [usize; 2], // [d_in, d_out]
+    pub(crate) kind: SiteKind,
     pub(crate) adapter: A,
 }
 
@@ -38,7 +45,7 @@ impl<A: LinearAdapter> Adapters<A> {
     /// without. Start values follow from `seed` and each layer's path alone (see [`site_seed`]).
     ///
     /// # Errors
-    /// What [`Selection::select`] and [`Method::init`] say; [`crate::Error::SharedId`].
+    /// What [`Selection::select`] and [`Method::init`] say; [`crate::Error::SharedId`], [`crate::Error::NotCopied`].
     pub fn attach<M: Module>(
         base: &M,
         selection: &Selection,
@@ -46,25 +53,38 @@ impl<A: LinearAdapter> Adapters<A> {
         seed: u64,
         device: &Device,
     ) -> Result<Self> {
-        let selected = selection.select(&sites(base))?;
+        let candidates = if method.adapts_embeddings() { all_sites(base) } else { sites(base) };
+        let selected = selection.select(&candidates)?;
         check_ties(base, &selected)?;
-        Self::at_sites(&selected, method, seed, device)
+        let values = if method.reads_base() { base_layers(base, &selected) } else { Default::default() };
+        let mut adapters = Self::each_site(&selected, seed, |site, seed| match values.get(&site.path) {
+            Some(layer) => method.init_from(site, layer, seed, device),
+            None => method.init(site, seed, device),
+        })?;
+        let adapted = selected.iter().map(|s| s.path.as_str()).collect();
+        adapters.copies = copies_of(base, &method.copies(), &adapted, device)?;
+        Ok(adapters)
     }
 
-    /// New adapters for `sites`, of which those with the same weight get one, under the first path.
+    /// New adapters for `sites`, of which those with the same weight get one, under the first path. Without a base
+    /// there is nothing to copy, and a method that starts from the base's values refuses.
     ///
     /// # Errors
     /// What [`Method::init`] says.
     pub fn at_sites(sites: &[Site], method: &impl Method<Adapter = A>, seed: u64, device: &Device) -> Result<Self> {
+        Self::each_site(sites, seed, |site, seed| method.init(site, seed, device))
+    }
+
+    fn each_site(sites: &[Site], seed: u64, init: impl Fn(&Site, [u8; 32]) -> Result<A>) -> Result<Self> {
         let mut weights = HashSet::new();
         let entries = (sites.iter())
             .filter(|site| weights.insert(site.id))
             .map(|site| {
-                let adapter = method.init(site, site_seed(seed, &site.path), device)?;
-                Ok(Entry { path: site.path.clone(), shape: site.shape, adapter })
+                let adapter = init(site, site_seed(seed, &site.path))?;
+                Ok(Entry { path: site.path.clone(), shape: site.shape, kind: site.kind, adapter })
             })
             .collect::<Result<_>>()?;
-        Ok(Adapters { entries })
+        Ok(Adapters { entries, copies: Vec::new() })
     }
 }
 
@@ -94,24 +114,62 @@ impl<A> Adapters<A> {
         self.entries.iter().map(|e| (e.path.as_str(), e.shape))
     }
 
+    /// The parameters of the base of which trainable copies are here: the published name of each, and its value in
+    /// torch's layout.
+    pub fn copies(&self) -> impl Iterator<Item = (&str, HostTensor)> {
+        self.copies.iter().map(|c| (c.name.as_str(), c.to_host()))
+    }
+
+    /// These adapters with the trained copies of parameters that `other` holds, in place of their own.
+    pub fn with_copies_of<B>(self, other: &Adapters<B>) -> Self {
+        Adapters { copies: other.copies.clone(), ..self }
+    }
+
+    /// What kind of layer the one at `path` is, if it has an adapter.
+    pub fn kind(&self, path: &str) -> Option<SiteKind> {
+        self.entries.iter().find(|e| e.path == path).map(|e| e.kind)
+    }
+
     /// The adapters, each replaced by what `change` makes of it: what a rank allocator needs.
     ///
     /// # Errors
     /// The first error of `change`.
     pub fn try_map<E>(self, mut change: impl FnMut(&str, A) -> Result<A, E>) -> Result<Self, E> {
         let entries = (self.entries.into_iter())
-            .map(|Entry { path, shape, adapter }| {
+            .map(|Entry { path, shape, kind, adapter }| {
                 let adapter = change(&path, adapter)?;
-                Ok(Entry { path, shape, adapter })
+                Ok(Entry { path, shape, kind, adapter })
             })
             .collect::<Result<_, E>>()?;
-        Ok(Adapters { entries })
+        Ok(Adapters { entries, copies: self.copies })
     }
 
-    fn map_each(self, change: impl Fn(A) -> A) -> Self {
-        let entries = self.entries.into_iter().map(|e| Entry { adapter: change(e.adapter), ..e });
-        Adapters { entries: entries.collect() }
+    /// Adapters of another kind on the same layers, each made from what is there; the copies stay.
+    ///
+    /// # Errors
+    /// The first error of `change`.
+    pub fn try_replace<B, E>(self, mut change: impl FnMut(&str, A) -> Result<B, E>) -> Result<Adapters<B>, E> {
+        let entries = (self.entries.into_iter())
+            .map(|Entry { path, shape, kind, adapter }| {
+                let adapter = change(&path, adapter)?;
+                Ok(Entry { path, shape, kind, adapter })
+            })
+            .collect::<Result<_, E>>()?;
+        Ok(Adapters { entries, copies: self.copies })
     }
+}
+
+/// The same for every adapter and every copy.
+macro_rules! for_all {
+    ($self:ident, $it:ident => $what:expr) => {{
+        let entries = $self.entries.into_iter().map(|e| {
+            let $it = e.adapter;
+            Entry { adapter: $what, path: e.path, shape: e.shape, kind: e.kind }
+        });
+        let entries = entries.collect();
+        let copies = $self.copies.into_iter().map(|c| Copied { value: for_both!(map c.value, $it => $what), ..c });
+        Adapters { entries, copies: copies.collect() }
+    }};
 }
 
 /// What a walk is told it is in, between the layer's path and the adapter's own fields.
@@ -120,28 +178,29 @@ const CONTAINER: &str = "Struct:Adapters";
 // By hand, so that parameters are named after the layers and not `entries.0.adapter.<field>`.
 impl<A: LinearAdapter> Module for Adapters<A> {
     fn collect_devices(&self, devices: Devices) -> Devices {
-        self.entries.iter().fold(devices, |devices, e| e.adapter.collect_devices(devices))
+        let devices = self.entries.iter().fold(devices, |devices, e| e.adapter.collect_devices(devices));
+        self.copies.iter().fold(devices, |devices, c| for_both!(&c.value, p => p.collect_devices(devices)))
     }
 
     fn fork(self, device: &Device) -> Self {
-        self.map_each(|a| a.fork(device))
+        for_all!(self, it => it.fork(device))
     }
 
     fn to_device(self, device: &Device) -> Self {
-        self.map_each(|a| a.to_device(device))
+        for_all!(self, it => it.to_device(device))
     }
 
     fn train(self) -> Self {
-        self.map_each(Module::train)
+        for_all!(self, it => it.train())
     }
 
     fn valid(&self) -> Self {
-        let valid = |e: &Entry<A>| Entry { path: e.path.clone(), shape: e.shape, adapter: e.adapter.valid() };
-        Adapters { entries: self.entries.iter().map(valid).collect() }
+        let this = self.clone();
+        for_all!(this, it => it.valid())
     }
 
     fn materialize(self) -> Self {
-        self.map_each(Module::materialize)
+        for_all!(self, it => it.materialize())
     }
 
     fn visit<V: ModuleVisitor>(&self, visitor: &mut V) {
@@ -150,24 +209,37 @@ impl<A: LinearAdapter> Module for Adapters<A> {
             adapter.visit(visitor);
             path.rsplit('.').for_each(|segment| visitor.exit_module(segment, CONTAINER));
         }
+        for Copied { name, value, .. } in &self.copies {
+            name.split('.').for_each(|segment| visitor.enter_module(segment, CONTAINER));
+            for_both!(value, p => p.visit(visitor));
+            name.rsplit('.').for_each(|segment| visitor.exit_module(segment, CONTAINER));
+        }
     }
 
     fn map<T: ModuleMapper>(self, mapper: &mut T) -> Self {
         let mut entries = Vec::with_capacity(self.entries.len());
-        for Entry { path, shape, adapter } in self.entries {
+        for Entry { path, shape, kind, adapter } in self.entries {
             path.split('.').for_each(|segment| mapper.enter_module(segment, CONTAINER));
             let adapter = adapter.map(mapper);
             path.rsplit('.').for_each(|segment| mapper.exit_module(segment, CONTAINER));
-            entries.push(Entry { path, shape, adapter });
+            entries.push(Entry { path, shape, kind, adapter });
         }
-        Adapters { entries }
+        let mut copies = Vec::with_capacity(self.copies.len());
+        for copied in self.copies {
+            copied.name.split('.').for_each(|segment| mapper.enter_module(segment, CONTAINER));
+            let value = for_both!(map copied.value, p => Module::map(p, mapper));
+            copied.name.rsplit('.').for_each(|segment| mapper.exit_module(segment, CONTAINER));
+            copies.push(Copied { value, ..copied });
+        }
+        Adapters { entries, copies }
     }
 }
 
 impl<A: LinearAdapter> ModuleDisplayDefault for Adapters<A> {
     fn content(&self, content: Content) -> Option<Content> {
         let content = content.set_top_level_type("Adapters");
-        self.entries.iter().fold(content, |content, e| content.add(&e.path, &e.adapter)).optional()
+        let content = self.entries.iter().fold(content, |content, e| content.add(&e.path, &e.adapter));
+        (self.copies.iter()).fold(content, |content, c| for_both!(&c.value, p => content.add(&c.name, p))).optional()
     }
 }
 

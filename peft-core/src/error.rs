@@ -38,10 +38,58 @@ pub enum Error {
         source: Box<regex::Error>,
     },
     /// Adapters whose layers the base model does not have.
-    #[error("the base model has no linear layer {}", paths.join(", "))]
+    #[error("the base model has no layer {}", paths.join(", "))]
     MissingSites {
         /// Every missing path.
         paths: Vec<String>,
+    },
+    /// Trained copies of parameters that the base model does not have.
+    #[error("the base model has no parameter {}", names.join(", "))]
+    MissingParameters {
+        /// Every missing name.
+        names: Vec<String>,
+    },
+    /// A trained copy of a parameter that has another shape in the base model.
+    #[error("{name}: the trained copy is {expected:?}, the base model's parameter is {found:?}")]
+    ParameterShape {
+        /// The parameter's published name.
+        name: String,
+        /// The shape of the copy, in Burn's layout.
+        expected: Vec<usize>,
+        /// The shape in the base model.
+        found: Vec<usize>,
+    },
+    /// A parameter of the base that was to be trained as it is, and cannot be copied.
+    #[error("{name}: cannot be trained as it is: {reason}")]
+    NotCopied {
+        /// The parameter's published name.
+        name: String,
+        /// Why not.
+        reason: String,
+    },
+    /// A name that no resident adapters have.
+    #[error("no adapters are called {name:?}; resident: {}", resident.join(", "))]
+    NoAdapter {
+        /// The name that was asked for.
+        name: String,
+        /// The names there are.
+        resident: Vec<String>,
+    },
+    /// Adapters that cannot share a batch with others.
+    #[error("adapters number {index} cannot be used row by row: {reason}")]
+    NotMixed {
+        /// Which of the adapters, from 0.
+        index: usize,
+        /// Why not.
+        reason: String,
+    },
+    /// Adapters that cannot be combined into one.
+    #[error("adapters number {index} cannot be combined with the others: {reason}")]
+    NotCombined {
+        /// Which of the adapters, from 0.
+        index: usize,
+        /// Why not.
+        reason: String,
     },
     /// An adapter made for a layer of another shape.
     #[error("{path}: the adapter is for a layer {expected:?} [d_in, d_out], the base model's is {found:?}")]
@@ -101,7 +149,11 @@ pub enum Error {
         reason: String,
     },
     /// A field of `adapter_config.json` that this crate does not know and whose value is not empty.
-    #[error("{}: unknown field {field:?} = {value}; ignoring it would change the adapter", file.display())]
+    #[error(
+        "{}: unknown field {field:?} = {value}{}; ignoring it would change the adapter",
+        file.display(),
+        meant(near)
+    )]
     UnknownField {
         /// The file.
         file: PathBuf,
@@ -109,6 +161,8 @@ pub enum Error {
         field: String,
         /// Its value as JSON.
         value: String,
+        /// A field that is known and looks like it.
+        near: Option<&'static str>,
     },
     /// A configuration written for another method.
     #[error("{}: peft_type is {found:?}, not {expected:?}", file.display())]
@@ -136,13 +190,7 @@ pub enum Error {
         /// What the system says.
         source: io::Error,
     },
-    /// A folder whose tensors are a Python pickle, which this crate never opens.
-    #[error("{}: only a pickle; convert it to adapter_model.safetensors", file.display())]
-    Pickle {
-        /// The pickle.
-        file: PathBuf,
-    },
-    /// A safetensors file that is damaged or not one at all.
+    /// A file of tensors that is damaged or not one at all.
     #[error("{}: {reason}", file.display())]
     Tensors {
         /// The file.
@@ -200,6 +248,21 @@ pub enum Error {
         /// Its value.
         value: f32,
     },
+    /// An adapter of an embedding table that was trained beside another table.
+    #[error(
+        "{path}: the adapter was trained beside a table {expected:?}, the base model's is {found:?}{}",
+        difference.map_or_else(String::new, |d| format!(", and values differ by up to {d}"))
+    )]
+    OtherEmbeddings {
+        /// The table.
+        path: String,
+        /// The shape of the table in the folder.
+        expected: Vec<usize>,
+        /// The shape of the base model's.
+        found: Vec<usize>,
+        /// The largest difference of values, where the shapes agree.
+        difference: Option<f32>,
+    },
     /// An adapter that was trained on another base model.
     #[error("{}: made for another base: expected {name:?} with sha256 {expected}, found sha256 {found}", file.display())]
     OtherBase {
@@ -248,7 +311,12 @@ impl Error {
     pub fn is_mismatch(&self) -> bool {
         matches!(
             self,
-            Error::MissingSites { .. } | Error::SiteShape { .. } | Error::TiedSites { .. } | Error::OtherBase { .. }
+            Error::MissingSites { .. }
+                | Error::SiteShape { .. }
+                | Error::TiedSites { .. }
+                | Error::OtherBase { .. }
+                | Error::MissingParameters { .. }
+                | Error::ParameterShape { .. }
         )
     }
 }
@@ -258,4 +326,8 @@ fn hint(near: &[String]) -> String {
         [] => String::new(),
         near => format!("; near it: {}", near.join(", ")),
     }
+}
+
+fn meant(near: &Option<&'static str>) -> String {
+    near.map_or_else(String::new, |near| format!(" (is {near:?} meant?)"))
 }

@@ -18,13 +18,16 @@ mod write;
 pub use config::FolderConfig;
 pub use genome::{BaseModel, GenomeAdapter, sha256_of_files};
 pub use read::{AdapterFolder, Loaded};
+pub(crate) use tensors::filled;
 pub use tensors::{HostTensor, SiteTensors};
-pub use write::{Contents, write_folder};
+pub use write::{Contents, adapter_tensors, write_folder};
 
 /// The method and its settings.
 pub const CONFIG_FILE: &str = "adapter_config.json";
 /// The tensors.
 pub const TENSORS_FILE: &str = "adapter_model.safetensors";
+/// The tensors as PEFT wrote them before safetensors; read, never written.
+pub const LEGACY_FILE: &str = "adapter_model.bin";
 /// Our own additions.
 pub const GENOME_FILE: &str = "genome_adapter.json";
 

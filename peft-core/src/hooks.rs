@@ -1,6 +1,9 @@
 //! What a model asks at its adaptable sites.
 
-use burn::nn::{Embedding, Linear};
+use std::borrow::Cow;
+
+use burn::module::Param;
+use burn::nn::{Embedding, LayerNorm, Linear};
 use burn::tensor::{Int, Tensor};
 
 /// What a model calls at its adaptable sites. Object safe, so a model is not generic over methods.
@@ -21,7 +24,8 @@ pub trait Hooks: Sync {
         y
     }
 
-    /// True if neither [`Hooks::before_linear`] nor [`Hooks::after_linear`] changes anything at `layer`.
+    /// True if neither [`Hooks::before_linear`] nor [`Hooks::after_linear`] changes anything at `layer`, and nothing
+    /// stands in for its weight or bias.
     fn skips(&self, _layer: &Linear) -> bool {
         false
     }
@@ -31,9 +35,23 @@ pub trait Hooks: Sync {
         if self.skips(layer) {
             return layer.forward(x);
         }
-        let x = self.before_linear(layer, x); // [batch, seq, d_in]
+        let layer = stand_in(self, layer);
+        let x = self.before_linear(&layer, x); // [batch, seq, d_in]
         let y = layer.forward(x.clone()); // [batch, seq, d_out]
-        self.after_linear(layer, &x, y)
+        self.after_linear(&layer, &x, y)
+    }
+
+    /// What stands in for `base`, a vector of the base model that is trained as it is (a bias, the scale of a norm);
+    /// `None` for the base's own. Models reach it through [`Hooks::linear`], [`layer_norm`] and [`vector`].
+    fn own_vector(&self, _base: &Param<Tensor<1>>) -> Option<Tensor<1>> {
+        None
+    }
+
+    /// What stands in for `base`, a matrix of the base model that is trained as it is (the weight of a layer among
+    /// `modules_to_save`); `None` for the base's own. Models reach it through [`Hooks::linear`], [`embedding`] and
+    /// [`matrix`].
+    fn own_matrix(&self, _base: &Param<Tensor<2>>) -> Option<Tensor<2>> {
+        None
     }
 
     /// Changes what an embedding table gives. `ids`: [batch, seq]; `y`: their rows, [batch, seq, d_model].
@@ -74,6 +92,60 @@ pub fn linear<const D: usize>(hooks: &dyn Hooks, layer: &Linear, x: Tensor<D>) -
     y.reshape(dims)
 }
 
+/// `layer` with what stands in for its parameters. It keeps the identity of its weight, by which adapters know it.
+fn stand_in<'a, H: Hooks + ?Sized>(hooks: &H, layer: &'a Linear) -> Cow<'a, Linear> {
+    let weight = hooks.own_matrix(&layer.weight);
+    let bias = layer.bias.as_ref().and_then(|b| Some((b.id, hooks.own_vector(b)?)));
+    if weight.is_none() && bias.is_none() {
+        return Cow::Borrowed(layer);
+    }
+    let mut own = layer.clone(); // handles, not values
+    if let Some(weight) = weight {
+        own.weight = Param::initialized(layer.weight.id, weight);
+    }
+    if let Some((id, bias)) = bias {
+        own.bias = Some(Param::initialized(id, bias));
+    }
+    Cow::Owned(own)
+}
+
+/// A layer norm with what stands in for its parameters: `layer_norm(hooks, &self.norm).forward(x)`.
+///
+/// Models call this wherever they normalise, so that `bias = "all"` and `modules_to_save` reach their norms.
+pub fn layer_norm<'a>(hooks: &dyn Hooks, layer: &'a LayerNorm) -> Cow<'a, LayerNorm> {
+    let gamma = hooks.own_vector(&layer.gamma);
+    let beta = layer.beta.as_ref().and_then(|b| Some((b.id, hooks.own_vector(b)?)));
+    if gamma.is_none() && beta.is_none() {
+        return Cow::Borrowed(layer);
+    }
+    let mut own = layer.clone(); // handles, not values
+    if let Some(gamma) = gamma {
+        own.gamma = Param::initialized(layer.gamma.id, gamma);
+    }
+    if let Some((id, beta)) = beta {
+        own.beta = Some(Param::initialized(id, beta));
+    }
+    Cow::Owned(own)
+}
+
+/// The adapted embedding: the table's rows, or those of what stands in for it, and then
+/// [`Hooks::after_embedding`]. `ids`: [batch, seq], to [batch, seq, d_model].
+pub fn embedding(hooks: &dyn Hooks, layer: &Embedding, ids: Tensor<2, Int>) -> Tensor<3> {
+    let y = burn::tensor::module::embedding(matrix(hooks, &layer.weight), ids.clone()); // [batch, seq, d_model]
+    hooks.after_embedding(layer, &ids, y)
+}
+
+/// A vector that the model uses by itself (the bias of an output layer, the scale of a norm that is no
+/// [`LayerNorm`]), or what stands in for it.
+pub fn vector(hooks: &dyn Hooks, param: &Param<Tensor<1>>) -> Tensor<1> {
+    hooks.own_vector(param).unwrap_or_else(|| param.val())
+}
+
+/// A matrix that the model uses by itself, or what stands in for it.
+pub fn matrix(hooks: &dyn Hooks, param: &Param<Tensor<2>>) -> Tensor<2> {
+    hooks.own_matrix(param).unwrap_or_else(|| param.val())
+}
+
 /// No adaptation: the model as it was published.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Plain;
@@ -94,6 +166,12 @@ impl Hooks for [&dyn Hooks] {
     }
     fn skips(&self, layer: &Linear) -> bool {
         self.iter().all(|h| h.skips(layer))
+    }
+    fn own_vector(&self, base: &Param<Tensor<1>>) -> Option<Tensor<1>> {
+        self.iter().rev().find_map(|h| h.own_vector(base))
+    }
+    fn own_matrix(&self, base: &Param<Tensor<2>>) -> Option<Tensor<2>> {
+        self.iter().rev().find_map(|h| h.own_matrix(base))
     }
     fn after_embedding(&self, layer: &Embedding, ids: &Tensor<2, Int>, y: Tensor<3>) -> Tensor<3> {
         self.iter().fold(y, |y, h| h.after_embedding(layer, ids, y))
@@ -125,6 +203,12 @@ macro_rules! as_the_slice {
             }
             fn skips(&self, layer: &Linear) -> bool {
                 self.as_slice().skips(layer)
+            }
+            fn own_vector(&self, base: &Param<Tensor<1>>) -> Option<Tensor<1>> {
+                self.as_slice().own_vector(base)
+            }
+            fn own_matrix(&self, base: &Param<Tensor<2>>) -> Option<Tensor<2>> {
+                self.as_slice().own_matrix(base)
             }
             fn after_embedding(&self, layer: &Embedding, ids: &Tensor<2, Int>, y: Tensor<3>) -> Tensor<3> {
                 self.as_slice().after_embedding(layer, ids, y)

@@ -54,13 +54,15 @@
 //! # Map
 //! | file | idea |
 //! |---|---|
-//! | `hooks` | [`Hooks`]: what a model asks; [`linear`], [`Plain`], stacks of hooks |
-//! | `sites` | [`sites`]: the linear layers of a model under their published paths |
+//! | `hooks` | [`Hooks`]: what a model asks; [`linear`], [`layer_norm`], [`embedding`], [`Plain`], stacks of hooks |
+//! | `sites` | [`sites`], [`all_sites`]: the layers of a model under their published paths |
 //! | `target` | [`Targets`], [`Selection`]: which of them, in PEFT's words; typos are errors with near names |
 //! | `adapter` | [`LinearAdapter`], [`Method`], [`FolderAdapter`]: what a method implements |
 //! | `adapters` | [`Adapters`]: a method's adapters on one model, as a Burn module |
+//! | `copies` | [`CopyRule`]: biases and whole modules of the base that are trained as they are |
 //! | `bound` | [`Bound`]: adapters that found their layers, as hooks |
-//! | `merge` | [`Adapters::merge`]: into the weights, with a [`MergeReport`] |
+//! | `registry` | [`AdapterSet`]: named adapters on one base, switched without moving a value |
+//! | `merge` | [`Adapters::merge`]: into the weights, with a [`MergeReport`]; [`Adapters::merge_keeping`] and back |
 //! | `seed` | [`site_seed`]: one seed for a run, one stream for each layer |
 //! | [`folder`] | PEFT's adapter folder, and `genome_adapter.json` beside it |
 //! | `error` | [`Error`]: one variant per cause |
@@ -68,10 +70,12 @@
 mod adapter;
 mod adapters;
 mod bound;
+mod copies;
 mod error;
 pub mod folder;
 mod hooks;
 mod merge;
+mod registry;
 mod seed;
 mod sites;
 mod target;
@@ -79,13 +83,15 @@ mod target;
 pub use adapter::{FolderAdapter, LinearAdapter, Method};
 pub use adapters::Adapters;
 pub use bound::Bound;
+pub use copies::{CopyRule, TrainedBiases};
 pub use error::{Error, Result};
 pub use folder::{
     AdapterFolder, BaseModel, Contents, FolderConfig, GenomeAdapter, HostTensor, Loaded, SiteTensors, sha256_of_files,
     write_folder,
 };
-pub use hooks::{Hooks, Plain, linear};
-pub use merge::{MergeReport, MergedSite};
+pub use hooks::{Hooks, Plain, embedding, layer_norm, linear, matrix, vector};
+pub use merge::{MergeReport, Merged, MergedSite, PROBE_ROWS};
+pub use registry::AdapterSet;
 pub use seed::site_seed;
-pub use sites::{Site, published, sites};
-pub use target::{Selection, Targets};
+pub use sites::{BaseLayer, Site, SiteKind, all_sites, plain_values, published, sites, weights_of};
+pub use target::{Layers, Selection, Targets};

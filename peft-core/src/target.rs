@@ -6,7 +6,7 @@ use std::fmt;
 use regex::Regex;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use crate::{Error, Result, Site};
+use crate::{Error, Result, Site, SiteKind};
 
 /// PEFT's word for every linear layer but the output head.
 const ALL_LINEAR: &str = "all-linear";
@@ -63,8 +63,10 @@ impl Targets {
     fn among(&self, sites: &[Site]) -> Result<Vec<bool>> {
         let no_match = |pattern: &str| Error::NoMatch { pattern: pattern.to_owned(), near: near_names(pattern, sites) };
         match self {
-            Targets::AllLinear if sites.is_empty() => Err(no_match(ALL_LINEAR)),
-            Targets::AllLinear => Ok(vec![true; sites.len()]),
+            Targets::AllLinear => {
+                let linear: Vec<bool> = sites.iter().map(|s| s.kind == SiteKind::Linear).collect();
+                if linear.contains(&true) { Ok(linear) } else { Err(no_match(ALL_LINEAR)) }
+            }
             Targets::Regex(pattern) => {
                 let regex = full_match(pattern)?;
                 let meant: Vec<bool> = sites.iter().map(|s| regex.is_match(&s.path)).collect();
@@ -148,11 +150,59 @@ pub struct Selection {
     /// are: the model's output head, `modules_to_save`. Endings of paths, as in [`Targets::Suffixes`]; one that
     /// the model does not have is no error.
     pub heads: Vec<String>,
+    /// PEFT's `layers_to_transform` and `layers_pattern`.
+    pub layers: Option<Layers>,
+}
+
+/// Blocks of a model by number: PEFT's `layers_to_transform`, and `layers_pattern`, which says what comes before the
+/// number. As in PEFT it narrows lists of targets, and leaves alone a regular expression, `all-linear`, and an
+/// element that is a layer's whole path.
+///
+/// ```
+/// use peft_core::Layers;
+/// let layers = Layers::new([0, 2]);
+/// assert!(layers.mean("bert.encoder.layer.2.attention.self.query")?);
+/// assert!(!layers.mean("bert.encoder.layer.1.attention.self.query")?);
+/// # Ok::<(), peft_core::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Layers {
+    /// The numbers.
+    pub indexes: Vec<usize>,
+    /// Regular expressions for the segment before the number, `layer` or `h`; without any, the first number that
+    /// stands between two dots counts.
+    pub patterns: Vec<String>,
+}
+
+impl Layers {
+    /// Blocks by number, whatever the segment before it is called.
+    pub fn new(indexes: impl IntoIterator<Item = usize>) -> Self {
+        Layers { indexes: indexes.into_iter().collect(), patterns: Vec::new() }
+    }
+
+    /// True if `path` is in one of the blocks.
+    ///
+    /// # Errors
+    /// [`Error::BadRegex`].
+    pub fn mean(&self, path: &str) -> Result<bool> {
+        let any = [r"^.*?\.[^.]*\.(?<idx>\d+)\.".to_owned()];
+        let named: Vec<String> = self.patterns.iter().map(|p| format!(r"^(?:|.*?\.)(?:{p})\.(?<idx>\d+)\.")).collect();
+        for (i, pattern) in if named.is_empty() { any.iter() } else { named.iter() }.enumerate() {
+            let regex = Regex::new(pattern).map_err(|e| Error::BadRegex {
+                pattern: self.patterns.get(i).unwrap_or(pattern).clone(),
+                source: Box::new(e),
+            })?;
+            if let Some(found) = regex.captures(path) {
+                return Ok(found["idx"].parse().is_ok_and(|index| self.indexes.contains(&index)));
+            }
+        }
+        Ok(false)
+    }
 }
 
 impl From<Targets> for Selection {
     fn from(targets: Targets) -> Self {
-        Selection { targets, exclude: None, heads: Vec::new() }
+        Selection { targets, exclude: None, heads: Vec::new(), layers: None }
     }
 }
 
@@ -169,10 +219,19 @@ impl Selection {
             Some(Targets::Suffixes(names)) if names.is_empty() => vec![false; sites.len()],
             Some(exclude) => exclude.among(sites)?,
         };
-        let selected: Vec<Site> = (sites.iter().zip(&wanted).zip(&excluded))
+        let mut selected: Vec<Site> = (sites.iter().zip(&wanted).zip(&excluded))
             .filter(|((site, wanted), excluded)| **wanted && !**excluded && !self.in_head(&site.path))
             .map(|((site, _), _)| site.clone())
             .collect();
+        if let (Some(layers), Targets::Suffixes(names)) = (&self.layers, &self.targets) {
+            let mut kept = Vec::with_capacity(selected.len());
+            for site in selected {
+                if names.contains(&site.path) || layers.mean(&site.path)? {
+                    kept.push(site);
+                }
+            }
+            selected = kept;
+        }
         if selected.is_empty() {
             return Err(Error::AllExcluded {
                 targets: self.targets.to_string(),
@@ -235,7 +294,13 @@ mod tests {
     use super::*;
 
     fn site(path: &str) -> Site {
-        Site { path: path.into(), id: ParamId::new(), shape: [2, 2], device: Default::default() }
+        Site {
+            path: path.into(),
+            id: ParamId::new(),
+            shape: [2, 2],
+            kind: SiteKind::Linear,
+            device: Default::default(),
+        }
     }
 
     fn model() -> Vec<Site> {
@@ -280,6 +345,30 @@ mod tests {
         assert_eq!(paths(&some), ["encoder.layer.0.self.key", "encoder.layer.0.mlp.wo", "pooler.dense"]);
         let none = Selection { exclude: Some(Targets::AllLinear), ..some };
         assert!(matches!(none.select(&model()), Err(Error::AllExcluded { matched: 6, .. })));
+    }
+
+    #[test]
+    fn blocks_by_number_narrow_a_list() {
+        let of = |indexes: &[usize], patterns: &[&str], targets: Targets| Selection {
+            layers: Some(Layers {
+                indexes: indexes.to_vec(),
+                patterns: patterns.iter().map(|p| (*p).to_owned()).collect(),
+            }),
+            ..targets.into()
+        };
+        let query = || Targets::suffixes(["query", "dense"]);
+        assert_eq!(paths(&of(&[1], &[], query())), ["encoder.layer.1.self.query"]);
+        assert_eq!(paths(&of(&[1], &["layer", "h"], query())), ["encoder.layer.1.self.query"]);
+        assert!(matches!(of(&[1], &["h"], query()).select(&model()), Err(Error::AllExcluded { .. })));
+        assert!(matches!(of(&[7], &[], query()).select(&model()), Err(Error::AllExcluded { .. })));
+        // A whole path, a regular expression and all-linear are not narrowed; PEFT does the same.
+        let whole = Targets::suffixes(["pooler.dense", "query"]);
+        assert_eq!(paths(&of(&[0], &[], whole)), ["encoder.layer.0.self.query", "pooler.dense"]);
+        assert_eq!(paths(&of(&[0], &[], Targets::Regex(r".*\.query".into()))).len(), 2);
+        // The first number counts, not one of an expert inside.
+        assert!(Layers::new([1]).mean("model.layers.1.experts.0.up").unwrap());
+        assert!(!Layers::new([0]).mean("model.layers.1.experts.0.up").unwrap());
+        assert!(matches!(of(&[0], &["("], query()).select(&model()), Err(Error::BadRegex { .. })));
     }
 
     #[test]

@@ -243,8 +243,8 @@ fn unknown_fields_are_read_if_empty_and_refused_if_not() {
     assert_eq!(good.unwrap(), ScaleMethod::everywhere());
     for value in [json!(true), json!(0), json!("x"), json!([1]), json!({"k": 1})] {
         match with_config(&dir, |c| c["a"] = value.clone()) {
-            Err(Error::UnknownField { field, value: found, .. }) => {
-                assert_eq!((field.as_str(), found), ("a", value.to_string()));
+            Err(Error::UnknownField { field, value: found, near, .. }) => {
+                assert_eq!((field.as_str(), found, near), ("a", value.to_string(), None));
             }
             other => panic!("{other:?}"),
         }
@@ -283,12 +283,32 @@ fn files_that_are_missing_damaged_or_of_the_future_are_named() {
     assert!(matches!(AdapterFolder::read(&dir), Err(Error::Json { file, .. }) if file.ends_with(GENOME_FILE)));
     fs::remove_file(dir.join(GENOME_FILE)).unwrap();
     fs::rename(dir.join(TENSORS_FILE), dir.join("adapter_model.bin")).unwrap();
-    assert!(matches!(AdapterFolder::read(&dir), Err(Error::Pickle { .. })));
+    AdapterFolder::read(&dir).unwrap(); // by content, whatever the name says
+    fs::write(dir.join("adapter_model.bin"), "no tensors").unwrap();
+    assert!(
+        matches!(AdapterFolder::read(&dir), Err(Error::Tensors { file, .. }) if file.ends_with("adapter_model.bin"))
+    );
     fs::remove_file(dir.join("adapter_model.bin")).unwrap();
     assert!(matches!(AdapterFolder::read(&dir), Err(Error::Io { file, .. }) if file.ends_with(TENSORS_FILE)));
     fs::write(dir.join(CONFIG_FILE), "{").unwrap();
     assert!(matches!(AdapterFolder::read(&dir), Err(Error::Json { file, .. }) if file.ends_with(CONFIG_FILE)));
     assert!(matches!(AdapterFolder::read(&dir.join("no")), Err(Error::Io { .. })));
+}
+
+/// `adapter_model.bin`, as old versions of PEFT wrote it: a zip archive with a pickle, in the layout of `torch.save`.
+#[test]
+fn a_legacy_folder_is_read_and_the_pickle_is_replaced() {
+    let (_parent, dir, base, _) = written();
+    fs::remove_file(dir.join(TENSORS_FILE)).unwrap();
+    fs::write(dir.join("adapter_model.bin"), include_bytes!("data/adapter_model.bin")).unwrap();
+    let loaded = AdapterFolder::read(&dir).unwrap().load(scales(&base, 3, &Device::default())).unwrap();
+    let values = |path: &str| HostTensor::from_tensor(&loaded.adapters.get(path).unwrap().s.val()).values().to_vec();
+    assert_eq!(values("self.up"), [0.5, 1.5, -2.0, 3.25, 0.0, 1.0]);
+    assert_eq!(values("self.down"), [1.0, -1.0, 0.125]);
+    assert_eq!(loaded.modules["head.weight"].shape(), [2, 3]);
+    assert_eq!(loaded.modules["head.bias"].values(), [0.5, -0.5]);
+    write(&dir, &loaded.adapters).unwrap();
+    assert_eq!(names(&dir), [CONFIG_FILE, TENSORS_FILE, GENOME_FILE], "one file of tensors, not two that disagree");
 }
 
 #[test]

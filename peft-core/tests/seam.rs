@@ -92,6 +92,7 @@ proptest! {
         let (merged, report) = scales.merge(base.clone()).unwrap();
         prop_assert!(largest(hooked, merged.forward(x.clone(), &Plain)) < 1e-5);
         prop_assert_eq!(report.sites.iter().map(|s| s.drift).collect::<Vec<_>>(), [None, None]);
+        prop_assert!(report.largest_output_drift() < 1e-5);
 
         let denses = denses(&base, seed, &device);
         let hooked = base.forward(x.clone(), &denses.bind(&base).unwrap());

@@ -38,11 +38,34 @@
 //! | file | idea |
 //! |---|---|
 //! | `config` | [`LoraConfig`]: PEFT's settings, scale and rank of each layer |
-//! | `adapter` | [`LoraLinear`]: the formula, its start, its tensors |
+//! | `patterns` | [`Patterns`]: ranks and scales of some layers |
+//! | `adapter` | [`LoraLinear`]: the formulas of LoRA and DoRA, their tensors |
+//! | `start` | how A and B start: Kaiming, gaussian, orthogonal, PiSSA, OLoRA |
+//! | `linalg` | QR and singular values on the host, for those starts |
+//! | `convert` | [`LoraConfig::converted`]: PiSSA and OLoRA as plain LoRA |
+//! | `lora_plus` | [`LoraPlus`]: B learns faster than A |
+//! | `mixed` | [`AdapterBank`], [`MixedBatch`]: a batch whose rows use different adapters |
+//! | `combine` | [`Combine`]: several adapters as one |
+//! | `ia3` | [`Ia3Config`], [`Ia3Linear`]: scaling vectors |
 
 #[allow(non_snake_case, reason = "lora_A and lora_B are the names of the published parameters")]
 mod adapter;
+#[allow(non_snake_case, reason = "lora_A and lora_B are the names of the published parameters")]
+mod combine;
 mod config;
+mod convert;
+mod ia3;
+mod linalg;
+mod lora_plus;
+mod mixed;
+mod patterns;
+mod start;
 
 pub use adapter::LoraLinear;
-pub use config::{Bias, LoraConfig, Start};
+pub use combine::{Combine, Majority, Merging};
+pub use config::{Bias, LoraConfig, OneOrMany, Start};
+pub use ia3::{Ia3Config, Ia3Linear};
+pub use lora_plus::{LoraPlus, RateGroups};
+pub use mixed::{AdapterBank, MixedBatch};
+pub use patterns::Patterns;
+pub use start::Residual;

@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use burn::module::Module;
 use burn::nn::{Linear, LinearConfig};
 use burn::tensor::{Device, Tensor};
-use peft_core::{AdapterFolder, Adapters, Contents, Error, Loaded, Targets, sites, write_folder};
-use peft_lora::{LoraConfig, LoraLinear};
+use peft_core::{AdapterFolder, Adapters, Contents, Error, FolderConfig, Loaded, Targets, sites, write_folder};
+use peft_lora::{Bias, Ia3Config, LoraConfig, LoraLinear};
 use safetensors::SafeTensors;
 use serde_json::Value;
 
@@ -24,7 +24,6 @@ fn fixtures(path: &str) -> PathBuf {
 #[derive(Module, Debug)]
 struct Model {
     bert: Bert,
-    classifier: Linear,
 }
 
 #[derive(Module, Debug)]
@@ -80,7 +79,6 @@ fn model(device: &Device) -> Model {
             encoder: Encoder { layer: (0..3).map(|_| layer()).collect() },
             pooler: Dense { dense: linear(48, 48) },
         },
-        classifier: linear(48, 3),
     }
 }
 
@@ -183,32 +181,67 @@ fn merging_gives_peft_s_merged_weights() {
     }
 }
 
+/// The settings of every case, read and written: what is written is what PEFT wrote, less what it does not need.
 #[test]
-fn every_lora_configuration_of_peft_is_read_or_refused_by_name() {
-    let refusals = [
-        ("lora_bert_lora_bias", "lora_bias"),
-        ("lora_opt_post_bias_all", "bias"),
-        ("lora_opt_pre_bias_lora_only", "bias"),
-    ];
-    let read =
-        ["lora_bert", "lora_dnabert2", "lora_llama_mha_modules_to_save", "lora_nt_v1_pattern", "lora_nt_v2_rslora"];
-    let config = |case: &str| AdapterFolder::read(&fixtures(&format!("peft/{case}/final")))?.config::<LoraConfig>();
-    for case in read {
-        config(case).unwrap();
+fn every_configuration_of_peft_is_read_and_written_back() {
+    fn check<C: FolderConfig + PartialEq + std::fmt::Debug>(dir: &Path) -> C {
+        let config: C = AdapterFolder::read(dir).unwrap().config().unwrap();
+        let theirs: Value = serde_json::from_slice(&fs::read(dir.join("adapter_config.json")).unwrap()).unwrap();
+        let ours = serde_json::to_value(&config).unwrap();
+        for (field, value) in ours.as_object().unwrap() {
+            let number = value.as_f64().is_some_and(|v| theirs[field].as_f64() == Some(v)); // 16 is 16.0
+            assert!(number || *value == theirs[field], "{}: {field} = {value}", dir.display());
+        }
+        assert_eq!(serde_json::from_value::<C>(ours).unwrap(), config);
+        config
     }
-    for (case, expected) in refusals {
-        match config(case) {
-            Err(Error::UnknownField { field, .. } | Error::Config { field, .. }) => assert_eq!(field, expected),
-            other => panic!("{case}: {other:?}"),
+    let mut read = 0;
+    for entry in fs::read_dir(fixtures("peft")).unwrap() {
+        let dir = entry.unwrap().path();
+        let name = dir.file_name().unwrap().to_string_lossy().into_owned();
+        for part in ["init", "final"].map(|part| dir.join(part)) {
+            match name.split('_').next().unwrap() {
+                "lora" | "dora" => {
+                    assert_eq!(check::<LoraConfig>(&part).use_dora, name.starts_with("dora"));
+                    let other = AdapterFolder::read(&part).unwrap().config::<Ia3Config>();
+                    assert!(matches!(other, Err(Error::OtherMethod { found, .. }) if found == "LORA"));
+                }
+                "ia3" => drop(check::<Ia3Config>(&part)),
+                _ => continue,
+            }
+            read += 1;
         }
     }
-    assert!(matches!(config("dora_opt_pre"), Err(Error::UnknownField { field, .. }) if field == "use_dora"));
-    assert!(matches!(config("ia3_bert"), Err(Error::OtherMethod { found, .. }) if found == "IA3"));
+    assert!(read >= 2 * 14, "{read}");
 
-    let pattern = config("lora_nt_v1_pattern").unwrap();
+    let config = |case: &str| check::<LoraConfig>(&fixtures(&format!("peft/{case}/final")));
+    assert_eq!(config("lora_opt_post_bias_all").bias, Bias::All);
+    assert_eq!(config("lora_opt_pre_bias_lora_only").bias, Bias::LoraOnly);
+    assert!(config("lora_bert_lora_bias").lora_bias);
+    let pattern = config("lora_nt_v1_pattern");
     let scale = |name: &str| pattern.scaling_at(&format!("esm.encoder.layer.0.attention.self.{name}")).unwrap();
     assert_eq!((scale("query"), scale("value")), (8.0 / 4.0, 16.0 / 2.0));
-    assert_eq!(config("lora_nt_v2_rslora").unwrap().scaling_at("x").unwrap(), 8.0 / 2.0);
+    assert_eq!(config("lora_nt_v2_rslora").scaling_at("x").unwrap(), 8.0 / 2.0);
+}
+
+#[test]
+fn a_typo_in_the_settings_is_named_with_what_was_meant() {
+    let dir = tempfile::tempdir().unwrap();
+    let from = fixtures("peft/lora_dnabert2/final");
+    for file in ["adapter_config.json", "adapter_model.safetensors"] {
+        fs::copy(from.join(file), dir.path().join(file)).unwrap();
+    }
+    let file = dir.path().join("adapter_config.json");
+    let text = fs::read_to_string(&file).unwrap().replace("\"lora_alpha\"", "\"lora_alhpa\"");
+    fs::write(&file, text).unwrap();
+    let error = AdapterFolder::read(dir.path()).unwrap().config::<LoraConfig>().unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        format!(
+            "{}: unknown field \"lora_alhpa\" = 8 (is \"lora_alpha\" meant?); ignoring it would change the adapter",
+            file.display()
+        )
+    );
 }
 
 #[test]
@@ -216,6 +249,6 @@ fn the_head_is_never_a_target() {
     let base = model(&Device::default());
     let config = LoraConfig { r: 2, ..LoraConfig::for_targets(Targets::AllLinear) };
     let all = config.selection(Vec::<String>::new()).select(&sites(&base)).unwrap();
-    let without = config.selection(["classifier"]).select(&sites(&base)).unwrap();
-    assert_eq!((all.len(), without.len()), (14, 13));
+    let without = config.selection(["pooler"]).select(&sites(&base)).unwrap();
+    assert_eq!((all.len(), without.len()), (13, 12));
 }

@@ -5,7 +5,7 @@ use burn::nn::{Linear, LinearConfig};
 use burn::optim::{AdamWConfig, GradientsParams};
 use burn::tensor::{Device, Tensor, TensorData};
 use peft_core::{Adapters, Error, FolderConfig, Hooks, LinearAdapter, Plain, Targets, linear};
-use peft_lora::{Bias, LoraConfig, LoraLinear, Start};
+use peft_lora::{Bias, LoraConfig, LoraLinear, OneOrMany, Start};
 use proptest::prelude::*;
 
 #[derive(Module, Debug)]
@@ -105,6 +105,14 @@ proptest! {
     #[test]
     fn a_configuration_survives_json(
         r in 1usize..99, quarters in 1u32..400, sixteenths in 0u32..16, use_rslora: bool, gaussian: bool, regex: bool,
+        bias in prop::sample::select(vec![Bias::None, Bias::All, Bias::LoraOnly]),
+        layers in prop::option::of(prop_oneof![
+            (0usize..9).prop_map(OneOrMany::One), prop::collection::vec(0usize..9, 0..3).prop_map(OneOrMany::Many)
+        ]),
+        start in prop::sample::select(vec![
+            Start::KaimingUniform, Start::Gaussian, Start::Orthogonal, Start::PISSA, Start::Pissa { niter: Some(4) },
+            Start::Olora,
+        ]),
         heads in prop::collection::vec("[a-z]{1,5}", 0..3), ranks in prop::collection::btree_map("[a-z]{1,5}", 1usize..9, 0..3),
     ) {
         // Fractions that decimals say exactly: serde_json's quick parser may miss the last bit of others.
@@ -116,11 +124,15 @@ proptest! {
             target_modules: if regex { Targets::Regex(r".*\.q".into()) } else { Targets::suffixes(["q", "mlp.wo"]) },
             exclude_modules: regex.then(|| Targets::suffixes(["pooler.dense"])),
             use_rslora,
-            bias: Bias::None,
+            bias,
             modules_to_save: heads,
-            init_lora_weights: if gaussian { Start::Gaussian } else { Start::KaimingUniform },
+            init_lora_weights: start,
             alpha_pattern: ranks.keys().map(|k| (k.clone(), alpha)).collect(),
-            rank_pattern: ranks,
+            rank_pattern: ranks.into_iter().rev().collect(), // not in the order of the alphabet
+            layers_to_transform: layers,
+            layers_pattern: None,
+            use_dora: use_rslora,
+            lora_bias: false,
             task_type: gaussian.then(|| "SEQ_CLS".into()),
         };
         let json = serde_json::to_string(&config).unwrap();
@@ -195,16 +207,27 @@ fn settings_that_make_no_sense_are_refused() {
     of_field(LoraConfig { lora_dropout: 1.0, ..config(1) }, "lora_dropout");
     of_field(LoraConfig { lora_dropout: f64::NAN, ..config(1) }, "lora_dropout");
     of_field(LoraConfig { lora_alpha: f64::INFINITY, ..config(1) }, "lora_alpha");
-    of_field(LoraConfig { bias: Bias::All, ..config(1) }, "bias");
-    let patterns = [("up".to_owned(), 2), ("u.".to_owned(), 3)].into();
-    of_field(LoraConfig { rank_pattern: patterns, ..config(1) }, "rank_pattern");
+    of_field(LoraConfig { rank_pattern: [("up", 0)].into(), ..config(1) }, "rank_pattern");
+    of_field(LoraConfig { alpha_pattern: [("up", f64::NAN)].into(), ..config(1) }, "alpha_pattern");
+    of_field(LoraConfig { lora_bias: true, use_dora: true, ..config(1) }, "lora_bias");
+    of_field(LoraConfig { lora_bias: true, init_lora_weights: Start::PISSA, ..config(1) }, "lora_bias");
+    of_field(LoraConfig { lora_alpha: 0.0, init_lora_weights: Start::PISSA, ..config(1) }, "lora_alpha");
+    of_field(LoraConfig { layers_pattern: Some("h".to_owned().into()), ..config(1) }, "layers_pattern");
+    let odd = refused(LoraConfig { init_lora_weights: Start::Orthogonal, ..config(3) });
+    assert_eq!(odd.to_string(), "up [d_in 10, d_out 7]: an orthogonal start needs an even rank, found 3");
 
-    let patterns = [("up".to_owned(), 2), ("u.".to_owned(), 2)].into();
-    let agreeing = LoraConfig { rank_pattern: patterns, ..config(1) };
-    assert_eq!((agreeing.rank_at("x.up").unwrap(), agreeing.rank_at("x.sup").unwrap()), (2, 1));
+    // The first pattern that matches counts, in the order of the file.
+    let patterns = [("up", 2), ("u.", 3)].into();
+    let ordered = LoraConfig { rank_pattern: patterns, ..config(1) };
+    let ranks = ["x.up", "x.us", "x.sup"].map(|path| ordered.rank_at(path).unwrap());
+    assert_eq!(ranks, [2, 3, 1]);
+    let json = serde_json::to_string(&ordered).unwrap();
+    assert!(json.contains(r#""rank_pattern":{"up":2,"u.":3}"#), "{json}");
+    assert_eq!(serde_json::from_str::<LoraConfig>(&json).unwrap(), ordered);
 
     for (json, word) in [
-        (r#"{"target_modules": ["q"], "init_lora_weights": "pissa"}"#, "pissa"),
+        (r#"{"target_modules": ["q"], "init_lora_weights": "corda"}"#, "corda"),
+        (r#"{"target_modules": ["q"], "init_lora_weights": "pissa_niter_x"}"#, "pissa_niter_x"),
         (r#"{"target_modules": ["q"], "init_lora_weights": false}"#, "false"),
         (r#"{"target_modules": ["q"], "r": -1}"#, "-1"),
         (r#"{}"#, "target_modules"),

@@ -11,7 +11,7 @@ use crate::{Error, Result};
 /// The settings of a method, with PEFT's field names.
 ///
 /// Write the smallest set of fields that PEFT reads back (skip those with their default): an older PEFT refuses
-/// fields that it does not know.
+/// fields that it does not know. Do not refuse unknown fields in deserialising: they have been looked at by then.
 pub trait FolderConfig: Serialize + DeserializeOwned {
     /// PEFT's `peft_type`.
     const PEFT_TYPE: &'static str;
@@ -34,26 +34,26 @@ pub trait FolderConfig: Serialize + DeserializeOwned {
 const INFORMATIVE: &[&str] =
     &["auto_mapping", "base_model_name_or_path", "inference_mode", "peft_type", "peft_version", "revision"];
 
-/// The configuration as JSON, with the fields that PEFT wants in every one.
-pub(super) fn to_json<C: FolderConfig>(
-    config: &C,
-    base_model: Option<&str>,
-    file: &Path,
-) -> Result<Map<String, Value>> {
+/// The configuration as JSON, with the fields that PEFT wants in every one; in the order of its fields, since that of
+/// patterns has a meaning.
+pub(super) fn to_json<C: FolderConfig>(config: &C, base_model: Option<&str>, file: &Path) -> Result<Vec<u8>> {
+    #[derive(Serialize)]
+    struct Page<'a, C> {
+        #[serde(flatten)]
+        config: &'a C,
+        peft_type: &'a str,
+        base_model_name_or_path: Option<&'a str>,
+        inference_mode: bool,
+    }
     config.check()?;
-    let json = |source| Error::Json { file: file.to_owned(), source };
-    let mut map = match serde_json::to_value(config).map_err(json)? {
-        Value::Object(map) => map,
-        other => return Err(Error::config("config", other, "a configuration is written as a JSON object")),
-    };
-    map.insert("peft_type".into(), C::PEFT_TYPE.into());
-    map.insert("base_model_name_or_path".into(), base_model.into());
-    map.insert("inference_mode".into(), true.into());
-    Ok(map)
+    let page = Page { config, peft_type: C::PEFT_TYPE, base_model_name_or_path: base_model, inference_mode: true };
+    let mut text = serde_json::to_vec_pretty(&page).map_err(|source| Error::Json { file: file.to_owned(), source })?;
+    text.push(b'\n');
+    Ok(text)
 }
 
-/// The configuration in `map`, read from `file`.
-pub(super) fn from_json<C: FolderConfig>(map: &Map<String, Value>, file: &Path) -> Result<C> {
+/// The configuration in `text`, read from `file`, of which `map` are the fields.
+pub(super) fn from_json<C: FolderConfig>(map: &Map<String, Value>, text: &[u8], file: &Path) -> Result<C> {
     match map.get("peft_type").and_then(Value::as_str) {
         Some(found) if found == C::PEFT_TYPE => {}
         found => {
@@ -64,17 +64,15 @@ pub(super) fn from_json<C: FolderConfig>(map: &Map<String, Value>, file: &Path) 
             });
         }
     }
-    let mut known = Map::new();
     for (field, value) in map {
         let field_is_in = |names: &[&str]| names.contains(&field.as_str());
-        if field_is_in(C::FIELDS) {
-            known.insert(field.clone(), value.clone());
-        } else if !field_is_in(INFORMATIVE) && !field_is_in(C::HARMLESS) && !is_empty(value) {
-            return Err(Error::UnknownField { file: file.to_owned(), field: field.clone(), value: value.to_string() });
+        if !field_is_in(C::FIELDS) && !field_is_in(INFORMATIVE) && !field_is_in(C::HARMLESS) && !is_empty(value) {
+            let (file, near) = (file.to_owned(), nearest(field, C::FIELDS));
+            return Err(Error::UnknownField { file, field: field.clone(), value: value.to_string(), near });
         }
     }
-    let config: C =
-        serde_json::from_value(Value::Object(known)).map_err(|source| Error::Json { file: file.to_owned(), source })?;
+    // From the text, not from `map`, which has lost the order of the patterns.
+    let config: C = serde_json::from_slice(text).map_err(|source| Error::Json { file: file.to_owned(), source })?;
     config.check()?;
     Ok(config)
 }
@@ -88,4 +86,11 @@ fn is_empty(value: &Value) -> bool {
         Value::Array(list) => list.is_empty(),
         Value::Object(map) => map.is_empty(),
     }
+}
+
+/// The field that `typo` looks like, if any does.
+fn nearest(typo: &str, fields: &[&'static str]) -> Option<&'static str> {
+    let near = |field: &&'static str| strsim::jaro_winkler(typo, field);
+    let best = fields.iter().copied().max_by(|a, b| near(a).total_cmp(&near(b)))?;
+    (near(&best) > 0.9).then_some(best)
 }

@@ -83,6 +83,22 @@ pub(super) struct Pool {
     pub(super) left: BTreeMap<String, HostTensor>,
 }
 
+impl Pool {
+    /// Takes out the tensor `name`, which must have `shape`.
+    pub(super) fn take(&mut self, name: &str, shape: &[usize]) -> Result<HostTensor> {
+        let (file, name) = (&self.file, name.to_owned());
+        let Some(tensor) = self.left.remove(&name) else {
+            return Err(Error::MissingTensor { file: file.clone(), name });
+        };
+        if tensor.shape != shape {
+            let expected = shape.to_vec();
+            return Err(Error::TensorShape { file: file.clone(), name, expected, found: tensor.shape });
+        }
+        tensor.check_finite(file, &name)?;
+        Ok(tensor)
+    }
+}
+
 /// The tensors of one layer in a folder, taken out one by one by the layer's adapter.
 #[derive(Debug)]
 pub struct SiteTensors<'a> {
@@ -105,17 +121,12 @@ impl<'a> SiteTensors<'a> {
     /// # Errors
     /// [`Error::MissingTensor`], [`Error::TensorShape`], [`Error::NotFinite`].
     pub fn take(&mut self, suffix: &str, shape: &[usize]) -> Result<HostTensor> {
-        let name = format!("{PREFIX}{}.{suffix}", self.path);
-        let file = &self.pool.file;
-        let Some(tensor) = self.pool.left.remove(&name) else {
-            return Err(Error::MissingTensor { file: file.clone(), name });
-        };
-        if tensor.shape != shape {
-            let expected = shape.to_vec();
-            return Err(Error::TensorShape { file: file.clone(), name, expected, found: tensor.shape });
-        }
-        tensor.check_finite(file, &name)?;
-        Ok(tensor)
+        self.pool.take(&format!("{PREFIX}{}.{suffix}", self.path), shape)
+    }
+
+    /// True if the folder has a tensor `<path>.<suffix>` that was not taken yet.
+    pub fn has(&self, suffix: &str) -> bool {
+        self.pool.left.contains_key(&format!("{PREFIX}{}.{suffix}", self.path))
     }
 
     /// `param` with the values of tensor `<path>.<suffix>`, laid out alike; its id, device, precision and
@@ -125,6 +136,23 @@ impl<'a> SiteTensors<'a> {
     /// As [`SiteTensors::take`].
     pub fn fill<const D: usize>(&mut self, suffix: &str, param: Param<Tensor<D>>) -> Result<Param<Tensor<D>>> {
         let tensor = self.take(suffix, &param.lazy_shape().to_vec())?;
+        Ok(filled(param, tensor))
+    }
+
+    /// [`SiteTensors::fill`] for a parameter that is laid out alike, but has `shape` in the folder.
+    ///
+    /// # Errors
+    /// As [`SiteTensors::take`].
+    ///
+    /// # Panics
+    /// If `shape` has another number of elements than `param`.
+    pub fn fill_shaped<const D: usize>(
+        &mut self,
+        suffix: &str,
+        shape: &[usize],
+        param: Param<Tensor<D>>,
+    ) -> Result<Param<Tensor<D>>> {
+        let tensor = self.take(suffix, shape)?;
         Ok(filled(param, tensor))
     }
 
@@ -140,7 +168,7 @@ impl<'a> SiteTensors<'a> {
 }
 
 /// `param` with the values of `tensor`, which has its shape.
-fn filled<const D: usize>(param: Param<Tensor<D>>, tensor: HostTensor) -> Param<Tensor<D>> {
+pub(crate) fn filled<const D: usize>(param: Param<Tensor<D>>, tensor: HostTensor) -> Param<Tensor<D>> {
     param.map(|old| {
         let data = TensorData::new(tensor.values, old.shape());
         Tensor::from_data(data, (&old.device(), old.dtype())).set_require_grad(old.is_require_grad())
@@ -195,6 +223,21 @@ pub(super) fn from_safetensors(file: &Path) -> Result<Pool> {
         let tensor = HostTensor::new(view.shape(), values)
             .ok_or_else(|| damaged(format!("tensor {name} has too few or too many bytes for its shape")))?;
         left.insert(name.to_owned(), tensor);
+    }
+    Ok(Pool { file: file.to_owned(), left })
+}
+
+/// Every tensor of a file that `torch.save` wrote.
+pub(super) fn from_pickle(file: &Path) -> Result<Pool> {
+    let damaged = |reason: String| Error::Tensors { file: file.to_owned(), reason };
+    let checkpoint = tensor_files::Checkpoint::open(file).map_err(|e| damaged(e.to_string()))?;
+    let mut left = BTreeMap::new();
+    for name in checkpoint.names() {
+        let shape = checkpoint.shape(&name).unwrap_or_default().to_vec();
+        let values = checkpoint.read_f32(&name).map_err(|e| damaged(e.to_string()))?;
+        let tensor = HostTensor::new(shape, values)
+            .ok_or_else(|| damaged(format!("tensor {name} has too few or too many values for its shape")))?;
+        left.insert(name, tensor);
     }
     Ok(Pool { file: file.to_owned(), left })
 }

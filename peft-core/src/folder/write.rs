@@ -8,7 +8,9 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::tensors::to_safetensors;
-use super::{CONFIG_FILE, FolderConfig, GENOME_FILE, GenomeAdapter, HostTensor, PREFIX, TENSORS_FILE, config};
+use super::{
+    CONFIG_FILE, FolderConfig, GENOME_FILE, GenomeAdapter, HostTensor, LEGACY_FILE, PREFIX, TENSORS_FILE, config,
+};
 use crate::{Adapters, Error, FolderAdapter, Result};
 
 /// What goes into an adapter folder.
@@ -41,7 +43,7 @@ pub fn write_folder<A: FolderAdapter, C: FolderConfig>(dir: &Path, contents: &Co
     // A link is followed, so that what it points to is replaced and not the link.
     let dir = if dir.exists() { dir.canonicalize().map_err(Error::io(dir))? } else { dir.to_owned() };
     let files = [
-        (CONFIG_FILE, Some(config_json(&dir, contents)?)),
+        (CONFIG_FILE, Some(config::to_json(contents.config, contents.base_model, &dir.join(CONFIG_FILE))?)),
         (TENSORS_FILE, Some(to_safetensors(&dir.join(TENSORS_FILE), &tensors(&dir, contents)?)?)),
         (GENOME_FILE, contents.genome.map(|genome| json(&dir.join(GENOME_FILE), genome)).transpose()?),
     ];
@@ -78,25 +80,27 @@ pub fn write_folder<A: FolderAdapter, C: FolderConfig>(dir: &Path, contents: &Co
     sync_directory(&parent) // `old` goes when dropped, after this
 }
 
-fn config_json<A, C: FolderConfig>(dir: &Path, contents: &Contents<'_, A, C>) -> Result<Vec<u8>> {
-    let file = dir.join(CONFIG_FILE);
-    json(&file, &config::to_json(contents.config, contents.base_model, &file)?)
-}
-
 fn json(file: &Path, value: &impl Serialize) -> Result<Vec<u8>> {
     let mut text = serde_json::to_vec_pretty(value).map_err(|source| Error::Json { file: file.to_owned(), source })?;
     text.push(b'\n');
     Ok(text)
 }
 
+/// The tensors that a folder with `adapters` has, but for the modules of the caller, in torch's layout and under the
+/// names in the file without `base_model.model.`: `encoder.0.query.lora_A.weight`.
+pub fn adapter_tensors<A: FolderAdapter>(adapters: &Adapters<A>) -> Vec<(String, HostTensor)> {
+    let of_adapters = adapters.iter().flat_map(|(path, adapter)| {
+        adapter.tensors().into_iter().map(move |(suffix, tensor)| (format!("{path}.{suffix}"), tensor))
+    });
+    let of_copies = adapters.copies.iter().map(|c| (c.file_name.clone(), c.to_host()));
+    of_adapters.chain(of_copies).collect()
+}
+
 /// Every tensor under its name in the file.
 fn tensors<A: FolderAdapter, C>(dir: &Path, contents: &Contents<'_, A, C>) -> Result<BTreeMap<String, HostTensor>> {
     let mut tensors = BTreeMap::new();
-    let of_adapters = contents.adapters.iter().flat_map(|(path, adapter)| {
-        adapter.tensors().into_iter().map(move |(suffix, tensor)| (format!("{path}.{suffix}"), tensor))
-    });
     let of_modules = contents.modules.iter().map(|(name, tensor)| (name.clone(), tensor.clone()));
-    for (name, tensor) in of_adapters.chain(of_modules) {
+    for (name, tensor) in adapter_tensors(contents.adapters).into_iter().chain(of_modules) {
         if tensors.insert(format!("{PREFIX}{name}"), tensor).is_some() {
             let reason = format!("two tensors are called {name}");
             return Err(Error::Tensors { file: dir.join(TENSORS_FILE), reason });
@@ -119,8 +123,8 @@ fn other_files(dir: &Path) -> Result<Vec<PathBuf>> {
     for entry in fs::read_dir(dir).map_err(Error::io(dir))? {
         let path = entry.map_err(Error::io(dir))?.path();
         let name = path.file_name().unwrap_or_default();
-        if [CONFIG_FILE, TENSORS_FILE, GENOME_FILE].iter().any(|ours| name == *ours) {
-            ours = true;
+        if [CONFIG_FILE, TENSORS_FILE, GENOME_FILE, LEGACY_FILE].iter().any(|ours| name == *ours) {
+            ours = true; // also the legacy file, which the new tensors replace
         } else if path.is_file() {
             others.push(path);
         } else {
