@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use benches::{Shape, is_smoke_test, own_peak_mib, peak_mib_of};
+use benches::{Shape, is_smoke_test, own_peak_mib, printed_by};
 use burn::tensor::Device;
 use criterion::{Criterion, SamplingMode, Throughput};
 use model_zoo::{Base, Purpose};
@@ -46,7 +46,7 @@ fn main() {
         if !is_smoke_test() {
             let path = folder.path().to_str().expect("a plain path");
             let (weights, empty) = (bytes as f64 / 1024.0 / 1024.0, own_peak_of_nothing());
-            if let (Some(peak), Some(empty)) = (peak_mib_of(&[PEAK_OF, path, "--bench"]), empty) {
+            if let (Some(peak), Some(empty)) = (printed_by(&[PEAK_OF, path, "--bench"]), empty) {
                 let ratio = (peak - empty) as f64 / weights;
                 println!(
                     "{}: weights {weights:.0} MiB, peak {peak} MiB, of which {empty} before: {ratio:.2} times the weights",
@@ -71,5 +71,5 @@ fn load(folder: &Path) -> Base {
 fn own_peak_of_nothing() -> Option<u64> {
     let folder = tempfile::tempdir().expect("a temporary folder");
     Shape::dnabert2_117m().tiny().save(folder.path()).expect("room for a few numbers");
-    peak_mib_of(&[PEAK_OF, folder.path().to_str().expect("a plain path"), "--bench"])
+    printed_by(&[PEAK_OF, folder.path().to_str().expect("a plain path"), "--bench"])
 }

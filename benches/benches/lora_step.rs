@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use benches::{
-    Contender, Shape, assert_equal_at_start, assert_learns, forward, is_smoke_test, median, own_peak_mib, peak_mib_of,
+    Contender, Shape, assert_equal_at_start, assert_learns, forward, is_smoke_test, median, own_peak_mib, printed_by,
     seconds_in_turn,
 };
 use criterion::{Criterion, SamplingMode, Throughput};
@@ -76,7 +76,7 @@ fn compare(shape: &Shape) {
         let max = seconds[i].iter().copied().fold(0.0, f64::max);
         let tokens = shape.tokens() as f64 / medians[i];
         let peak =
-            peak_mib_of(&[PEAK_OF, shape.name, name, "--bench"]).map_or("not measured".into(), |mib| mib.to_string());
+            printed_by(&[PEAK_OF, shape.name, name, "--bench"]).map_or("not measured".into(), |mib| mib.to_string());
         println!("{name:<12}{:>12.4}{min:>12.4}{max:>12.4}{tokens:>12.0}{peak:>14}", medians[i]);
     }
     for (other, i) in [("full", 0), ("apply_lora", 2)] {

@@ -12,7 +12,7 @@ mod predict;
 mod shape;
 mod steps;
 
-pub use measure::{is_smoke_test, median, own_peak_mib, peak_mib_of, seconds_in_turn};
+pub use measure::{is_smoke_test, median, own_peak_mib, own_resident_mib, printed_by, seconds_in_turn};
 pub use predict::{
     Batching, assert_batching_changes_nothing, assert_decodes, assert_rows_are_independent, decode, forward,
     forward_in_batches,

@@ -36,14 +36,23 @@ pub fn median(numbers: &[f64]) -> f64 {
 
 /// The most memory that this process has held so far, in MiB; `None` where the system does not tell.
 pub fn own_peak_mib() -> Option<u64> {
+    own_mib("VmHWM:")
+}
+
+/// The memory that this process holds now, in MiB; `None` where the system does not tell.
+pub fn own_resident_mib() -> Option<u64> {
+    own_mib("VmRSS:")
+}
+
+fn own_mib(key: &str) -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?; // Linux
-    let kib = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?.trim().strip_suffix("kB")?;
+    let kib = status.lines().find_map(|line| line.strip_prefix(key))?.trim().strip_suffix("kB")?;
     Some(kib.trim().parse::<u64>().ok()? / 1024)
 }
 
-/// What this very program, started with `args`, prints as its [`own_peak_mib`]. A peak is never forgotten, so each
-/// measurement needs a process of its own.
-pub fn peak_mib_of(args: &[&str]) -> Option<u64> {
+/// The number that this very program prints when it is started with `args`, such as its [`own_peak_mib`]: a peak is never
+/// forgotten, so each measurement needs a process of its own.
+pub fn printed_by(args: &[&str]) -> Option<u64> {
     let program = std::env::current_exe().ok()?;
     let output = Command::new(program).args(args).output().ok()?;
     String::from_utf8(output.stdout).ok()?.trim().parse().ok()

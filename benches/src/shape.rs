@@ -169,7 +169,7 @@ impl Shape {
     }
 
     /// Rank 8 and alpha 16 on the targets.
-    pub(crate) fn lora(&self) -> LoraConfig {
+    pub fn lora(&self) -> LoraConfig {
         LoraConfig { r: 8, lora_alpha: 16.0, ..LoraConfig::new(self.targets.iter().copied()) }
     }
 
@@ -220,7 +220,7 @@ impl Shape {
     }
 
     /// The batch, on the plain device.
-    pub(crate) fn tokens_batch(&self) -> TokenBatch {
+    pub fn tokens_batch(&self) -> TokenBatch {
         TokenBatch::from_rows(&self.rows(), 1, &Device::default())
     }
 

@@ -77,6 +77,25 @@ pub(crate) struct ComputeArgs {
     pub(crate) dtype: DtypeName,
 }
 
+/// How the weights of a base are held.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct BitsArgs {
+    /// Hold the base's linear layers in so many bits, in blocks of 64 with a scale each (QLoRA); adapters stay f32
+    #[arg(long, value_enum, value_name = "BITS")]
+    pub(crate) base_bits: Option<BitsName>,
+}
+
+/// Bits of a weight.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum BitsName {
+    /// A quarter of the memory
+    #[value(name = "8")]
+    Eight,
+    /// An eighth of the memory
+    #[value(name = "4")]
+    Four,
+}
+
 /// A type of floating-point numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum DtypeName {
@@ -134,6 +153,8 @@ pub(crate) struct FinetuneArgs {
     /// A model folder (config.json, weights, tokenizer), a name of the Hugging Face hub, or base-tiny, which is built in
     #[arg(long, default_value = crate::bases::BASE_TINY, value_name = "DIR")]
     pub(crate) base: String,
+    #[command(flatten)]
+    pub(crate) bits: BitsArgs,
     /// Folder with train.csv, dev.csv and test.csv
     #[arg(long, value_name = "DIR")]
     pub(crate) data: PathBuf,
@@ -214,6 +235,8 @@ pub(crate) struct PredictArgs {
     /// Base model; default the one the adapter names
     #[arg(long, value_name = "DIR")]
     pub(crate) base: Option<String>,
+    #[command(flatten)]
+    pub(crate) bits: BitsArgs,
     /// FASTA, GenBank or CSV with a column sequence, plain or gzip; - is stdin
     #[arg(default_value = "-")]
     pub(crate) file: PathBuf,
@@ -271,6 +294,8 @@ pub(crate) struct EmbedArgs {
     /// Embed with this adapter on the base
     #[arg(long, value_name = "DIR")]
     pub(crate) adapter: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) bits: BitsArgs,
     /// FASTA, GenBank or CSV with a column sequence, plain or gzip; - is stdin
     #[arg(default_value = "-")]
     pub(crate) file: PathBuf,

@@ -1,11 +1,14 @@
 //! Bases by name: the built-in one, a folder, or a model of the Hugging Face hub.
 
-use crate::hub;
-use anyhow::Result;
+use crate::args::{BitsArgs, BitsName};
+use crate::{hub, system};
+use anyhow::{Result, bail};
 use burn::tensor::Device;
 use genome_tokenize::TokenizerSpec;
 use genome_train::foundation::Foundation;
 use model_zoo::Purpose;
+use model_zoo::packed::Bits;
+use model_zoo::quantised::QuantiseConfig;
 use std::path::{Path, PathBuf};
 
 /// Name of the built-in base.
@@ -23,6 +26,22 @@ pub(crate) fn open(base: &str, purpose: Purpose, device: &Device) -> Result<Foun
         return Ok(Foundation::from_bytes(BASE_TINY, CONFIG, WEIGHTS, spec, purpose, device)?);
     }
     Ok(Foundation::from_dir(&path(base)?, purpose, device)?)
+}
+
+/// [`open`], with the base's linear layers in as many bits as the command line says.
+pub(crate) fn open_in(bits: &BitsArgs, base: &str, purpose: Purpose, device: &Device) -> Result<Foundation> {
+    let bits = match bits.base_bits {
+        None => return open(base, purpose, device),
+        Some(_) if base == BASE_TINY => {
+            bail!("--base-bits: {BASE_TINY} is built in as f32, all 2 MB of it; name a model folder")
+        }
+        Some(BitsName::Eight) => Bits::Eight,
+        Some(BitsName::Four) => Bits::Four,
+    };
+    let foundation = Foundation::quantised_from_dir(&path(base)?, purpose, device, QuantiseConfig::new(bits))?;
+    let packed = &foundation.quantised;
+    eprintln!("{} layers held in {}", packed.layers(), system::human_bytes(packed.bytes() as u64));
+    Ok(foundation)
 }
 
 /// Where a model that is not built in lies: a path that is there, or the folder of a model of the hub.

@@ -16,12 +16,12 @@ pub(crate) fn run(args: &EmbedArgs) -> Result<Outcome> {
         bail!("--format npy needs --out FILE");
     }
     let predictor = match &args.adapter {
-        Some(adapter) => Some(Predictor::open(adapter, Some(&args.base), &chosen.device)?),
+        Some(adapter) => Some(Predictor::open(adapter, Some(&args.base), &args.bits, &chosen.device)?),
         None => None,
     };
     let foundation = match &predictor {
         Some(p) => p.foundation.clone(),
-        None => bases::open(&args.base, Purpose::Encode, &chosen.device)?,
+        None => bases::open_in(&args.bits, &args.base, Purpose::Encode, &chosen.device)?,
     };
     let adapters = predictor.as_ref().map(|p| &p.classifier.adapters);
     let max_tokens = foundation.base.max_tokens().unwrap_or(512);

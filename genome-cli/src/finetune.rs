@@ -22,7 +22,7 @@ pub(crate) fn run(args: &FinetuneArgs) -> Result<Outcome> {
     let chosen = args.device.device.open()?;
     check_out(&args.out, args.force)?;
     let data = DatasetDir::open(&args.data)?;
-    let foundation = bases::open(&args.base, Purpose::Encode, &chosen.device)?;
+    let foundation = bases::open_in(&args.bits, &args.base, Purpose::Encode, &chosen.device)?;
     let head = match args.head {
         HeadName::Position => model_zoo::heads::HeadKind::Position,
         HeadName::Original => foundation.base.original_head(),

@@ -1,6 +1,6 @@
 //! `genome predict`: labels of sequences.
 
-use crate::args::PredictArgs;
+use crate::args::{BitsArgs, PredictArgs};
 use crate::output::stdout;
 use crate::{Outcome, bases, sequences, ui};
 use anyhow::{Result, bail};
@@ -25,12 +25,12 @@ pub(crate) struct Predictor {
 
 impl Predictor {
     /// Reads an adapter folder and the base it was trained on, which it names unless `base` does.
-    pub(crate) fn open(adapter: &Path, base: Option<&str>, device: &Device) -> Result<Self> {
+    pub(crate) fn open(adapter: &Path, base: Option<&str>, bits: &BitsArgs, device: &Device) -> Result<Self> {
         let folder = AdapterFolder::read(adapter)?;
         let Some(base) = base.or(folder.base_model()) else {
             bail!("{}: the adapter does not name its base; name it with --base", adapter.display());
         };
-        let foundation = bases::open(base, Purpose::Encode, device)?;
+        let foundation = bases::open_in(bits, base, Purpose::Encode, device)?;
         let selection = |config: &LoraConfig| config.selection(HEAD_MODULES);
         let (classifier, task) = Classifier::load(adapter, &foundation, selection, device)?;
         Ok(Self { classifier, task, foundation, device: device.clone() })
@@ -73,7 +73,7 @@ fn json_row(name: &str, labels: &[String], scores: &[f32]) -> String {
 
 pub(crate) fn run(args: &PredictArgs) -> Result<Outcome> {
     let chosen = args.compute.open()?;
-    let predictor = Predictor::open(&args.adapter, args.base.as_deref(), &chosen.device)?;
+    let predictor = Predictor::open(&args.adapter, args.base.as_deref(), &args.bits, &chosen.device)?;
     let labels = &predictor.task.labels;
     if let Some(only) = args.only.as_ref().filter(|only| !labels.contains(only)) {
         bail!("--only {only}: this adapter's labels are {}", labels.join(", "));

@@ -1,6 +1,6 @@
 //! `genome quickstart`: the whole job on data that is built in.
 
-use crate::args::QuickstartArgs;
+use crate::args::{BitsArgs, QuickstartArgs};
 use crate::finetune::{Run, Splits, default_targets, report};
 use crate::output::write_file;
 use crate::predict::{Predictor, header, row};
@@ -45,7 +45,7 @@ pub(crate) fn run(args: &QuickstartArgs) -> Result<Outcome> {
     let test = embedded("test.csv", TEST)?;
     let (scores, confusion) = run.test(&trained, &test, &labels, &adapter)?;
     // The predictions come from the folder as it lies on disk: what `genome predict` will print.
-    let predictor = Predictor::open(&adapter, None, &chosen.device)?;
+    let predictor = Predictor::open(&adapter, None, &BitsArgs::default(), &chosen.device)?;
     let test_csv = args.out.join("test.csv");
     write_file(&test_csv, TEST)?;
     write_file(&args.out.join("chloroplast.gb"), CHLOROPLAST)?;

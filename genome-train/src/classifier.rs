@@ -11,6 +11,7 @@ use burn_train::{ClassificationOutput, InferenceStep, TrainOutput, TrainStep};
 use genome_tokenize::TokenizerSpec;
 use model_zoo::checkpoint::{Checkpoint, LoadRules, export, load};
 use model_zoo::heads::{Head, HeadConfig};
+use model_zoo::quantised::Quantised;
 use model_zoo::seed::initialise;
 use model_zoo::{Base, BatchLimit, Buckets, TokenBatch};
 use peft_core::{
@@ -52,6 +53,8 @@ pub struct Classifier<A: LinearAdapter> {
     #[module(skip)]
     base: Arc<Base>,
     #[module(skip)]
+    quantised: Quantised,
+    #[module(skip)]
     class_weights: Option<Vec<f32>>,
     #[module(skip)]
     checkpointing: bool,
@@ -73,7 +76,14 @@ impl<A: LinearAdapter> Classifier<A> {
         let device = device.clone().autodiff();
         let adapters = Adapters::attach(&*foundation.base, selection, method, seed, &device)?;
         let head = initialise(head.init(&device), seed, 0.02);
-        Ok(Self { adapters, head, base: foundation.base.clone(), class_weights: None, checkpointing: false })
+        Ok(Self {
+            adapters,
+            head,
+            base: foundation.base.clone(),
+            quantised: foundation.quantised.clone(),
+            class_weights: None,
+            checkpointing: false,
+        })
     }
 
     /// Weighs the loss of each label.
@@ -95,12 +105,13 @@ impl<A: LinearAdapter> Classifier<A> {
 
     /// Scores of the labels before softmax, [batch, labels].
     pub fn logits(&self, batch: &TokenBatch) -> Tensor<2> {
-        let hooks = self.hooks();
-        self.head_logits(self.base.encode(batch, &hooks), batch, &hooks)
+        self.with_hooks(&self.adapters, |hooks| self.head_logits(self.base.encode(batch, hooks), batch, hooks))
     }
 
-    fn hooks(&self) -> impl Hooks {
-        self.adapters.bind(&*self.base).expect("the adapters were made for this base")
+    /// Does something with `adapters` on the base.
+    fn with_hooks<T>(&self, adapters: &Adapters<A>, then: impl FnOnce(&dyn Hooks) -> T) -> T {
+        let bound = adapters.bind(&*self.base).expect("the adapters were made for this base");
+        then(&self.quantised.hooks(&bound))
     }
 
     /// Scores from the last hidden state, [batch, seq, d_model].
@@ -145,10 +156,12 @@ impl<A: LinearAdapter + 'static> TrainStep for Classifier<A> {
         if self.checkpointing {
             let tokens = batch.tokens.clone();
             let untracked = self.adapters.clone().no_grad();
-            let untracked = untracked.bind(&*self.base).expect("the adapters were made for this base");
-            let hooks = self.hooks();
-            let end = |h| self.output(self.head_logits(h, &tokens, &hooks), batch);
-            return checkpointing::step(self, &self.base, &tokens, &untracked, &hooks, end);
+            return self.with_hooks(&self.adapters, |hooks| {
+                let end = |h| self.output(self.head_logits(h, &tokens, hooks), batch);
+                self.with_hooks(&untracked, |untracked| {
+                    checkpointing::step(self, &self.base, &tokens, untracked, hooks, end)
+                })
+            });
         }
         let output = self.output(self.logits(&batch.tokens), batch);
         TrainOutput::new(self, output.loss.backward(), output)
@@ -221,6 +234,7 @@ impl<A: FolderAdapter> Classifier<A> {
             adapters: loaded.adapters,
             head,
             base: foundation.base.clone(),
+            quantised: foundation.quantised.clone(),
             class_weights: None,
             checkpointing: false,
         };

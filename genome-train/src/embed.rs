@@ -148,12 +148,13 @@ fn each_batch<A: LinearAdapter, T>(
     let device = device.clone().inner();
     let bound = adapters.map(|a| a.bind(&*foundation.base)).transpose()?;
     let hooks: &dyn Hooks = bound.as_ref().map_or(&Plain, |b| b);
+    let hooks = foundation.quantised.hooks(hooks);
     let lengths: Vec<usize> = ids.iter().map(Vec::len).collect();
     let buckets = Buckets::by_length(&lengths, LIMIT);
     let run = |members: &Vec<usize>| {
         let rows: Vec<&Vec<u32>> = members.iter().map(|&i| &ids[i]).collect();
         let batch = TokenBatch::from_rows(&rows, foundation.tokenizer.pad_id(), &device);
-        each(foundation.base.encode(&batch, hooks), &batch, members)
+        each(foundation.base.encode(&batch, &hooks), &batch, members)
     };
     Ok(buckets.restore(buckets.batches().iter().flat_map(run)))
 }

@@ -4,6 +4,7 @@ use crate::{Error, Result};
 use burn::tensor::Device;
 use genome_tokenize::{Tokenizer, TokenizerSpec, from_spec};
 use model_zoo::base::Loaded;
+use model_zoo::quantised::{QuantiseConfig, Quantised};
 use model_zoo::{Base, Purpose};
 use std::borrow::Cow;
 use std::path::Path;
@@ -14,6 +15,8 @@ use std::sync::Arc;
 pub struct Foundation {
     /// The model, on the plain device.
     pub base: Arc<Base>,
+    /// Its layers that are held in few bits; none unless [`Foundation::quantised_from_dir`] made it.
+    pub quantised: Quantised,
     /// Letters to ids.
     pub tokenizer: Arc<dyn Tokenizer>,
     /// How the tokenizer is saved.
@@ -33,6 +36,19 @@ impl Foundation {
     /// What the model, the tokenizer or the file system reports; [`Error::Config`] if they do not fit each other.
     pub fn from_dir(dir: &Path, purpose: Purpose, device: &Device) -> Result<Self> {
         let loaded = Base::from_pretrained(dir, purpose, &device.clone().inner())?;
+        Self::of_dir(dir, loaded, Quantised::default())
+    }
+
+    /// Reads a model folder with its linear layers in few bits.
+    ///
+    /// # Errors
+    /// As [`Foundation::from_dir`].
+    pub fn quantised_from_dir(dir: &Path, purpose: Purpose, device: &Device, config: QuantiseConfig) -> Result<Self> {
+        let (loaded, quantised) = Quantised::from_pretrained(dir, purpose, &device.clone().inner(), config)?;
+        Self::of_dir(dir, loaded, quantised)
+    }
+
+    fn of_dir(dir: &Path, loaded: Loaded, quantised: Quantised) -> Result<Self> {
         let spec = TokenizerSpec::find(dir)?;
         let file = match &spec {
             TokenizerSpec::Bpe { file, .. } => {
@@ -41,7 +57,7 @@ impl Foundation {
             }
             _ => None,
         };
-        Self::new(loaded, spec, file, dir.display().to_string())
+        Self::new(loaded, quantised, spec, file, dir.display().to_string())
     }
 
     /// A model whose files are in memory.
@@ -57,10 +73,16 @@ impl Foundation {
         device: &Device,
     ) -> Result<Self> {
         let loaded = Base::from_bytes(name, config, weights, purpose, &device.clone().inner())?;
-        Self::new(loaded, spec, None, name.to_owned())
+        Self::new(loaded, Quantised::default(), spec, None, name.to_owned())
     }
 
-    fn new(loaded: Loaded, spec: TokenizerSpec, tokenizer_file: Option<Vec<u8>>, name: String) -> Result<Self> {
+    fn new(
+        loaded: Loaded,
+        quantised: Quantised,
+        spec: TokenizerSpec,
+        tokenizer_file: Option<Vec<u8>>,
+        name: String,
+    ) -> Result<Self> {
         let tokenizer: Arc<dyn Tokenizer> = from_spec(&spec, tokenizer_file.as_deref())?.into();
         if tokenizer.model_vocab_size() > loaded.base.vocab_size() {
             return Err(Error::Config(format!(
@@ -69,6 +91,14 @@ impl Foundation {
                 loaded.base.vocab_size()
             )));
         }
-        Ok(Self { base: Arc::new(loaded.base), tokenizer, spec, tokenizer_file, sha256: loaded.sha256, name })
+        Ok(Self {
+            base: Arc::new(loaded.base),
+            quantised,
+            tokenizer,
+            spec,
+            tokenizer_file,
+            sha256: loaded.sha256,
+            name,
+        })
     }
 }

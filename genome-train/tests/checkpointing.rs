@@ -34,6 +34,7 @@ fn classifier(arch: &str, lora: &LoraConfig) -> Classifier<LoraLinear> {
     };
     let foundation = Foundation {
         base: Arc::new(loaded.base),
+        quantised: Default::default(),
         tokenizer: genome_tokenize::from_spec(&TokenizerSpec::Letter, None).unwrap().into(),
         spec: TokenizerSpec::Letter,
         tokenizer_file: None,

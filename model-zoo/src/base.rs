@@ -218,7 +218,7 @@ impl BaseConfig {
     }
 
     /// The model that a file of these tensors fills, with lazy parameters: with a pooler, if the file has one.
-    fn lazy(&self, names: &[String], purpose: Purpose, device: &Device) -> Base {
+    pub(crate) fn lazy(&self, names: &[String], purpose: Purpose, device: &Device) -> Base {
         let pooler = names.iter().any(|n| n.ends_with("pooler.dense.weight"));
         self.init(purpose == Purpose::LanguageModel, pooler, device)
     }
@@ -324,7 +324,7 @@ impl BaseConfig {
     }
 
     /// What a file of this family may lack or hold besides, for `then`.
-    fn with_rules<T>(&self, purpose: Purpose, then: impl FnOnce(LoadRules) -> T) -> T {
+    pub(crate) fn with_rules<T>(&self, purpose: Purpose, then: impl FnOnce(LoadRules) -> T) -> T {
         // Buffers, unused tables and heads that are not wanted.
         let mut ignore =
             vec!["inv_freq", "contact_head.", "position_ids", "cls.seq_relationship", "classifier.", "score."];

@@ -3,11 +3,13 @@
 //! The files themselves are [`tensor_files`]' business: safetensors, shards, PyTorch pickles, GGUF.
 
 use crate::names::{NamedParam, Path as ParamPath, named_params};
+use crate::packed::Packed;
 use crate::{Error, Result};
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::{Device, Tensor, TensorData};
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
+use std::sync::Arc;
 pub use tensor_files::{Checkpoint, SaveDtype, Tensors, save, save_sharded, write_atomically};
 
 /// What a checkpoint may lack or hold besides the model.
@@ -43,8 +45,21 @@ pub struct LoadReport {
 /// # Errors
 /// [`Error::MissingTensors`], [`Error::UnexpectedTensors`], [`Error::Shape`], [`Error::File`].
 pub fn load<M: Module>(module: M, checkpoint: &Checkpoint, rules: LoadRules) -> Result<(M, LoadReport)> {
+    load_with(module, checkpoint, rules, &mut |_, _| None)
+}
+
+/// Packs a parameter's values, which stand in Burn's order, or leaves them to be held as they are.
+pub(crate) type Pack<'a> = dyn FnMut(&NamedParam, &[f32]) -> Option<Arc<Packed>> + 'a;
+
+/// [`load`]; what `pack` packs is held so, and unpacked when its value is asked for.
+pub(crate) fn load_with<M: Module>(
+    module: M,
+    checkpoint: &Checkpoint,
+    rules: LoadRules,
+    pack: &mut Pack,
+) -> Result<(M, LoadReport)> {
     let (sources, report) = plan(&module, checkpoint.path(), &checkpoint.names(), |n| checkpoint.shape(n), rules)?;
-    let mut fill = Fill { checkpoint, sources, failed: None };
+    let mut fill = Fill { checkpoint, sources, pack, failed: None };
     let module = module.map(&mut fill);
     match fill.failed {
         Some(error) => Err(error),
@@ -97,13 +112,14 @@ pub(crate) fn plan<'a, M: Module>(
     Ok((sources, report))
 }
 
-struct Fill<'a> {
+struct Fill<'a, 'p> {
     checkpoint: &'a Checkpoint,
     sources: Sources,
+    pack: &'a mut Pack<'p>,
     failed: Option<Error>,
 }
 
-impl ModuleMapper for Fill<'_> {
+impl ModuleMapper for Fill<'_, '_> {
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         let Some((name, info)) = self.sources.get(&param.id) else { return param };
         if self.failed.is_some() {
@@ -120,6 +136,13 @@ impl ModuleMapper for Fill<'_> {
         };
         match values {
             Ok(values) => {
+                if let Some(packed) = (self.pack)(info, &values) {
+                    let unpack = {
+                        let shape = shape.clone();
+                        move |device: &Device, _| Tensor::from_data(TensorData::new(packed.unpacked(), shape), device)
+                    };
+                    return Param::uninitialized(param.id, unpack, param.lazy_device(), false, shape.into());
+                }
                 let tensor = Tensor::<D>::from_data(TensorData::new(values, shape), &param.lazy_device());
                 Param::initialized(param.id, tensor)
             }

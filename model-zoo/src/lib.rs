@@ -53,6 +53,7 @@ pub mod opt;
 pub mod packed;
 mod pass;
 mod pooling;
+pub mod quantised;
 pub mod seed;
 mod transparent;
 
