@@ -1,5 +1,6 @@
 //! The command line.
 
+use crate::adapter_args::{AdapterCommand, PeftCommand};
 use crate::device::DeviceChoice;
 use crate::format_args::{ConvertArgs, DatasetArgs, ExtractArgs, OrfsArgs, StatsArgs};
 use crate::model_args::{ConvertCheckpointArgs, ForwardArgs, GenerateArgs};
@@ -55,6 +56,12 @@ pub(crate) enum Command {
     Tokenize(TokenizeArgs),
     /// Make a BPE vocabulary from genomes
     TrainTokenizer(TrainTokenizerArgs),
+    /// Look into adapter folders, merge, combine and convert them
+    #[command(subcommand)]
+    Adapter(AdapterCommand),
+    /// Plan a fine-tuning run
+    #[command(subcommand)]
+    Peft(PeftCommand),
     /// Show version, features, devices and memory
     Doctor(DoctorArgs),
 }

@@ -6,9 +6,9 @@ use anyhow::{Result, bail};
 use burn::tensor::Device;
 use genome_tokenize::TokenizerSpec;
 use genome_train::foundation::Foundation;
-use model_zoo::Purpose;
 use model_zoo::packed::Bits;
 use model_zoo::quantised::QuantiseConfig;
+use model_zoo::{BaseConfig, Purpose};
 use std::path::{Path, PathBuf};
 
 /// Name of the built-in base.
@@ -42,6 +42,19 @@ pub(crate) fn open_in(bits: &BitsArgs, base: &str, purpose: Purpose, device: &De
     let packed = &foundation.quantised;
     eprintln!("{} layers held in {}", packed.layers(), system::human_bytes(packed.bytes() as u64));
     Ok(foundation)
+}
+
+/// The configuration of a base; of a folder nothing else is read.
+pub(crate) fn config(base: &str) -> Result<BaseConfig> {
+    if base == BASE_TINY {
+        return Ok(BaseConfig::parse(Path::new(BASE_TINY), CONFIG)?);
+    }
+    let path = path(base)?;
+    let file = path.join("config.json");
+    match file.is_file() {
+        true => Ok(BaseConfig::parse(&file, &std::fs::read_to_string(&file)?)?),
+        false => Ok(BaseConfig::open(&path)?.0),
+    }
 }
 
 /// Where a model that is not built in lies: a path that is there, or the folder of a model of the hub.

@@ -40,14 +40,7 @@ pub(crate) fn run(args: &FinetuneArgs) -> Result<Outcome> {
         seed: args.seed,
         ..FinetuneConfig::default()
     };
-    let targets = match args.targets.as_deref() {
-        None => default_targets(&foundation),
-        Some("all-linear") => Targets::AllLinear,
-        Some(text) => match text.strip_prefix("re:") {
-            Some(pattern) => Targets::Regex(pattern.to_owned()),
-            None => Targets::suffixes(text.split(',').map(str::trim)),
-        },
-    };
+    let targets = targets(args.targets.as_deref(), &foundation.base.config());
     let lora = LoraConfig {
         r: args.rank,
         lora_alpha: args.alpha.unwrap_or(2.0 * args.rank as f64),
@@ -63,9 +56,21 @@ pub(crate) fn run(args: &FinetuneArgs) -> Result<Outcome> {
     Ok(Outcome::Found)
 }
 
+/// `--targets`: names, a regular expression, all linear layers, or the family's own.
+pub(crate) fn targets(text: Option<&str>, config: &BaseConfig) -> Targets {
+    match text {
+        None => default_targets(config),
+        Some("all-linear") => Targets::AllLinear,
+        Some(text) => match text.strip_prefix("re:") {
+            Some(pattern) => Targets::Regex(pattern.to_owned()),
+            None => Targets::suffixes(text.split(',').map(str::trim)),
+        },
+    }
+}
+
 /// Layers that the family's published recipes adapt.
-pub(crate) fn default_targets(foundation: &Foundation) -> Targets {
-    match foundation.base.config() {
+pub(crate) fn default_targets(config: &BaseConfig) -> Targets {
+    match config {
         BaseConfig::Bert(_) => Targets::suffixes(["query", "key", "value"]),
         BaseConfig::Dnabert2(_) => Targets::suffixes(["Wqkv"]),
         BaseConfig::NucleotideTransformer(_) => Targets::suffixes(["query", "key", "value", "dense"]),

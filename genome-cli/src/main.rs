@@ -2,6 +2,8 @@
 //!
 //! Results go to stdout, everything else to stderr. Exit codes: 0, 1 nothing found, 2 error.
 
+mod adapter;
+mod adapter_args;
 mod args;
 mod bases;
 mod convert;
@@ -20,6 +22,7 @@ mod model_args;
 mod models;
 mod orfs;
 mod output;
+mod plan;
 mod predict;
 mod pretrain;
 mod quickstart;
@@ -30,6 +33,7 @@ mod tokenize;
 mod train_tokenizer;
 mod ui;
 
+use adapter_args::PeftCommand;
 use args::{Cli, Command};
 use clap::Parser;
 use std::process::ExitCode;
@@ -71,6 +75,8 @@ fn main() -> ExitCode {
         Command::Models(args) => models::run(&args),
         Command::Tokenize(args) => tokenize::run(&args),
         Command::TrainTokenizer(args) => train_tokenizer::run(&args),
+        Command::Adapter(command) => adapter::run(&command),
+        Command::Peft(PeftCommand::Plan(args)) => plan::run(&args),
         Command::Doctor(args) => doctor::run(&args),
     };
     match done {

@@ -36,7 +36,7 @@ pub(crate) fn run(args: &QuickstartArgs) -> Result<Outcome> {
         r: 8,
         lora_alpha: 16.0,
         lora_dropout: 0.05,
-        ..LoraConfig::for_targets(default_targets(&foundation))
+        ..LoraConfig::for_targets(default_targets(&foundation.base.config()))
     };
     let splits = Splits { train: &train, dev: &dev, labels: &labels };
     let run = Run { foundation: &foundation, config: &config, lora, chosen: &chosen, plain: args.show.plain };

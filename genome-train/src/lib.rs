@@ -61,6 +61,7 @@ pub mod finetune;
 pub mod foundation;
 pub mod markov;
 pub mod metrics;
+pub mod plan;
 pub mod pretrain;
 pub mod render;
 pub mod step_loop;

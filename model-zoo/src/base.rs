@@ -257,6 +257,28 @@ impl BaseConfig {
         }
     }
 
+    /// Width inside the feed-forward layers.
+    pub fn d_ffn(&self) -> usize {
+        match self {
+            Self::Bert(c) => c.intermediate_size,
+            Self::Dnabert2(c) => c.intermediate_size,
+            Self::NucleotideTransformer(c) => c.intermediate_size,
+            Self::Opt(c) => c.ffn_dim,
+            Self::Llama(c) => c.intermediate_size,
+        }
+    }
+
+    /// Number of attention heads.
+    pub fn heads(&self) -> usize {
+        match self {
+            Self::Bert(c) => c.num_attention_heads,
+            Self::Dnabert2(c) => c.num_attention_heads,
+            Self::NucleotideTransformer(c) => c.num_attention_heads,
+            Self::Opt(c) => c.num_attention_heads,
+            Self::Llama(c) => c.num_attention_heads,
+        }
+    }
+
     /// Number of tokens the embeddings know.
     pub fn vocab_size(&self) -> usize {
         match self {

@@ -111,6 +111,11 @@ impl AdapterFolder {
         self.genome.as_ref()
     }
 
+    /// Name and shape of each tensor, in alphabetical order, as they are stored.
+    pub fn tensors(&self) -> impl Iterator<Item = (&str, &[usize])> {
+        self.tensors.left.iter().map(|(name, tensor)| (name.as_str(), tensor.shape()))
+    }
+
     /// The method's settings.
     ///
     /// # Errors
