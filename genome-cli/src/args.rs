@@ -141,6 +141,25 @@ pub(crate) struct QuickstartArgs {
 pub(crate) enum MethodName {
     /// Low-rank adapters (Hu et al. 2021)
     Lora,
+    /// LoRA scaled by alpha / √rank, for high ranks (Kalajdzievski 2023)
+    Rslora,
+    /// LoRA with a length of its own for each output (Liu et al. 2024)
+    Dora,
+}
+
+/// How LoRA's factors start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum StartName {
+    /// A random, B zero: the usual one
+    Default,
+    /// A from a normal distribution, B zero
+    Gaussian,
+    /// The largest singular triplets of the weight (Meng et al. 2024)
+    Pissa,
+    /// The first parts of the weight's QR decomposition (Büyükakyüz 2024)
+    Olora,
+    /// Both random, with a product of zero
+    Orthogonal,
 }
 
 /// A classification head.
@@ -180,6 +199,9 @@ pub(crate) struct FinetuneArgs {
     /// Dropout before the adapters
     #[arg(long, default_value_t = 0.05)]
     pub(crate) dropout: f64,
+    /// How the adapters start
+    #[arg(long, value_enum, default_value = "default")]
+    pub(crate) start: StartName,
     /// Layers to adapt: names divided by commas, one regular expression as re:PATTERN, or all-linear; default the family's
     #[arg(long, value_name = "LAYERS")]
     pub(crate) targets: Option<String>,

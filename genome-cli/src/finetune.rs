@@ -1,6 +1,6 @@
 //! `genome finetune`: adapters and a head from labelled sequences.
 
-use crate::args::{FinetuneArgs, HeadName};
+use crate::args::{FinetuneArgs, HeadName, MethodName, StartName};
 use crate::device::Chosen;
 use crate::output::{check_out, write_json};
 use crate::ui::{show, thousands};
@@ -14,7 +14,7 @@ use genome_train::foundation::Foundation;
 use genome_train::metrics::{Confusion, Scores};
 use model_zoo::{BaseConfig, Purpose};
 use peft_core::Targets;
-use peft_lora::{LoraConfig, LoraLinear};
+use peft_lora::{LoraConfig, LoraLinear, Start};
 use std::path::Path;
 use std::time::Instant;
 
@@ -45,6 +45,15 @@ pub(crate) fn run(args: &FinetuneArgs) -> Result<Outcome> {
         r: args.rank,
         lora_alpha: args.alpha.unwrap_or(2.0 * args.rank as f64),
         lora_dropout: args.dropout,
+        use_rslora: args.method == MethodName::Rslora,
+        use_dora: args.method == MethodName::Dora,
+        init_lora_weights: match args.start {
+            StartName::Default => Start::KaimingUniform,
+            StartName::Gaussian => Start::Gaussian,
+            StartName::Pissa => Start::PISSA,
+            StartName::Olora => Start::Olora,
+            StartName::Orthogonal => Start::Orthogonal,
+        },
         ..LoraConfig::for_targets(targets)
     };
     let splits = Splits { train: data.train(), dev: data.dev(), labels: data.labels() };
