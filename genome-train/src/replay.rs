@@ -39,8 +39,8 @@ pub struct Replay {
     /// The largest differences from the recorded run, by what was compared: `final` (the trained tensors, but for biases
     /// of key projections, whose true gradient is 0), `logits.init`, `logits.final`, `logits.reloaded`, `logits.merged`;
     /// `losses`, `grad_norms` (relative), `grad.step0`, `saved` (the tensors as PEFT saves them), `merged` (the base's
-    /// tensors); `merged_logits`, of ours merged from ours unmerged; for AdaLoRA `orth_reg`, `task_loss`, `threshold`,
-    /// `lora_E`, `score` (relative).
+    /// tensors); `merged_logits`, of ours merged from ours unmerged, and `merged_logits.recorded`, of PEFT's from PEFT's; for AdaLoRA `orth_reg`, `task_loss`, `threshold`,
+    /// `threshold_relative`, `lora_E`, `score` (relative).
     pub max_diff: BTreeMap<String, f32>,
     /// What is not the same where it must be: a budget, a rank pattern, a name or a shape, a bit of what was saved and
     /// read again.
@@ -236,7 +236,9 @@ fn run<C: Replayed>(dir: &Path) -> Result<Replay> {
     // And merged.
     let merged = saved.adapters.merge_keeping(base)?;
     let alone = Logits::of(&merged.model, saved.head.as_ref(), &batch, &Plain).values();
-    found.compare("merged_logits", "", &case.compared(&alone)?, &case.compared(&ours)?);
+    found.compare("merged_logits", "", &case.compared(&alone)?, &case.compared(&after)?);
+    let theirs = [case.tensor("logits.merged")?, case.tensor("logits.reloaded")?];
+    found.compare("merged_logits.recorded", "", &case.compared(&theirs[0])?, &case.compared(&theirs[1])?);
     logits("logits.merged", &alone, &mut found)?;
     let tensors = export(&merged.model).into_iter().chain(saved.head.iter().flat_map(export));
     let tensors: BTreeMap<_, _> = tensors.collect();
@@ -323,7 +325,9 @@ fn allocation(
         found.compare("lora_E", name, tensor.values(), &recorded);
     }
     let Some(ranking) = &report.ranking else { return Ok(()) };
-    found.compare("threshold", "", &[ours.threshold.unwrap_or(f32::NAN)], &[case.number(&at("threshold"))? as f32]);
+    let thresholds = ([ours.threshold.unwrap_or(f32::NAN)], [case.number(&at("threshold"))? as f32]);
+    found.compare("threshold", "", &thresholds.0, &thresholds.1);
+    found.relate("threshold_relative", "", &thresholds.0, &thresholds.1); // they are as small as 1e-9
     for site in &ranking.sites {
         let name = format!("step{step}.score.{}", e_name(&site.path));
         found.relate("score", &name, &site.scores, &case.tensor(&name)?);

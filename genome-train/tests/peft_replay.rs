@@ -13,7 +13,7 @@ fn fixture(path: &str) -> PathBuf {
 }
 
 /// How far a replay may be from the recorded run, by what is compared.
-const TOLERANCES: [(&str, f32); 16] = [
+const TOLERANCES: [(&str, f32); 18] = [
     ("losses", 1e-4),
     ("grad_norms", 1e-3), // relative
     ("grad.step0", 1e-4),
@@ -24,10 +24,12 @@ const TOLERANCES: [(&str, f32); 16] = [
     ("logits.final", 1e-4),
     ("logits.reloaded", 1e-4),
     ("logits.merged", 1e-4),
-    ("merged_logits", 1e-5),
+    ("merged_logits", 1e-5), // or as near as PEFT's own are, which on llama_gqa are 1.5e-5 apart
+    ("merged_logits.recorded", 2e-5),
     ("orth_reg", 1e-4),
     ("task_loss", 1e-4),
     ("threshold", 1e-4),
+    ("threshold_relative", 2e-3),
     ("lora_E", 1e-3),
     ("score", 1e-2), // relative
 ];
@@ -46,9 +48,13 @@ fn check(kind: &str, n: usize) {
         println!("{case}: {:?}", found.max_diff);
         for (what, far) in &found.max_diff {
             let (_, most) = TOLERANCES.iter().find(|(name, _)| name == what).unwrap();
-            assert!(far <= most, "{case}: {what} is off by {far}, at most {most}");
+            let most = match what.as_str() {
+                "merged_logits" => most.max(found.max_diff["merged_logits.recorded"]),
+                _ => *most,
+            };
+            assert!(*far <= most, "{case}: {what} is off by {far}, at most {most}");
         }
-        let of_every_method = if kind == "adalora_" { 16 } else { 11 };
+        let of_every_method = if kind == "adalora_" { 18 } else { 12 };
         assert_eq!(found.max_diff.len(), of_every_method, "{case}: {:?}", found.max_diff);
     }
 }
