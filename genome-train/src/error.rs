@@ -34,6 +34,14 @@ pub enum Error {
         /// What was expected and what was found.
         reason: String,
     },
+    /// A recorded run that cannot be replayed.
+    #[error("{}: {reason}", path.display())]
+    Replay {
+        /// The file or folder.
+        path: PathBuf,
+        /// What was expected and what was found.
+        reason: String,
+    },
     /// A setting that cannot work.
     #[error("{0}")]
     Config(String),

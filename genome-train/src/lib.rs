@@ -49,6 +49,7 @@
 //! | [`metrics`] | scores from their definitions |
 //! | [`pretrain`], [`markov`], [`card`] | masked-language pre-training, its baseline, its model card |
 //! | [`mod@embed`] | vectors of sequences and of their bases |
+//! | [`mod@replay`] | recorded runs of PEFT and torch, taken again |
 //! | [`render`] | no dashboard |
 
 pub mod card;
@@ -64,6 +65,7 @@ pub mod metrics;
 pub mod plan;
 pub mod pretrain;
 pub mod render;
+pub mod replay;
 pub mod step_loop;
 
 pub use error::{Error, Result};

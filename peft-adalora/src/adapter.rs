@@ -14,7 +14,7 @@
 use burn::module::{Module, Param};
 use burn::nn::{Dropout, DropoutConfig, Linear};
 use burn::tensor::{Device, Distribution, Tensor, TensorData};
-use peft_core::{FolderAdapter, FolderConfig, HostTensor, LinearAdapter, Method, Result, Site, SiteTensors};
+use peft_core::{CopyRule, FolderAdapter, FolderConfig, HostTensor, LinearAdapter, Method, Result, Site, SiteTensors};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -165,6 +165,10 @@ impl Method for AdaLoraConfig {
             dropout: DropoutConfig::new(self.lora_dropout).init(), // in [0, 1): checked above
             scaling: self.scaling(),
         })
+    }
+
+    fn copies(&self) -> CopyRule {
+        CopyRule { modules: self.modules_to_save.clone(), ..CopyRule::default() }
     }
 }
 

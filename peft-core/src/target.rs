@@ -3,9 +3,11 @@
 use std::collections::HashSet;
 use std::fmt;
 
+use burn::module::Module;
 use regex::Regex;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
+use crate::sites::all_sites;
 use crate::{Error, Result, Site, SiteKind};
 
 /// PEFT's word for every linear layer but the output head.
@@ -239,6 +241,22 @@ impl Selection {
             });
         }
         Ok(selected)
+    }
+
+    /// The selection with which a saved adapter is attached: elements of its lists that name no layer of `base` are left
+    /// out, as PEFT passes over them. If no element names one, all stay, and [`Selection::select`] says so.
+    pub fn lenient<M: Module>(mut self, base: &M) -> Self {
+        let sites = all_sites(base);
+        let named = |name: &String| sites.iter().any(|site| ends_with_path(&site.path, name));
+        if let Targets::Suffixes(names) = &mut self.targets
+            && names.iter().any(named)
+        {
+            names.retain(named);
+        }
+        if let Some(Targets::Suffixes(names)) = &mut self.exclude {
+            names.retain(named);
+        }
+        self
     }
 
     fn in_head(&self, path: &str) -> bool {

@@ -60,7 +60,7 @@ pub struct LoraConfig {
     #[serde(default, skip_serializing_if = "Patterns::is_empty")]
     pub rank_pattern: Patterns<usize>,
     /// Other α for some layers. Default none.
-    #[serde(default, skip_serializing_if = "Patterns::is_empty")]
+    #[serde(default, skip_serializing_if = "Patterns::is_empty", serialize_with = "integers_where_they_are")]
     pub alpha_pattern: Patterns<f64>,
     /// What the adapted model is for, in PEFT's words: `SEQ_CLS`, `CAUSAL_LM`. Default none.
     #[serde(default)]
@@ -360,4 +360,11 @@ fn integer_if_it_is_one<S: Serializer>(value: &f64, serializer: S) -> Result<S::
     } else {
         serializer.serialize_f64(*value)
     }
+}
+
+/// The same for each value.
+fn integers_where_they_are<S: Serializer>(patterns: &Patterns<f64>, serializer: S) -> Result<S::Ok, S::Error> {
+    #[derive(Serialize)]
+    struct Number(#[serde(serialize_with = "integer_if_it_is_one")] f64);
+    serializer.collect_map(patterns.iter().map(|(pattern, value)| (pattern, Number(*value))))
 }
