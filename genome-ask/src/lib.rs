@@ -34,6 +34,7 @@
 //! | item | what |
 //! |---|---|
 //! | [`Index`], [`Source`], [`Store`], [`IndexLimits`], [`GenomeInfo`] | genome files as one SQLite file, made again when they change |
+//! | [`Dialogue`], [`Reply`], [`examples`] | questions in plain English, one after the other |
 //! | [`query`]: [`Query`] | the typed query, its text and its JSON |
 //! | [`Index::run`], [`RunLimits`] | a query on an index, within limits of time and size |
 //! | [`answer`]: [`Answer`] | what was found, and where it stands |
@@ -45,6 +46,7 @@
 pub mod answer;
 pub mod biology;
 mod compare;
+pub mod dialogue;
 mod error;
 mod execute;
 pub mod index;
@@ -53,6 +55,7 @@ pub mod write;
 
 pub use answer::Answer;
 pub use compare::Comparison;
+pub use dialogue::{Dialogue, Reply, ReplyKind, examples};
 pub use error::{Error, Result};
 pub use execute::RunLimits;
 pub use index::{GenomeInfo, Index, IndexLimits, Source, Store};
