@@ -41,6 +41,8 @@
 //! | [`mod@write`] | answers as JSON, CSV, TSV, FASTA and GFF3 |
 //! | [`Index::compare`], [`Comparison`] | two genomes by gene name or product |
 //! | [`biology`] | weight and isoelectric point of proteins, restriction enzymes |
+//! | `web` (feature) | a web page: dialogue, pictures, downloads |
+//! | `mcp` (feature) | a server for the Model Context Protocol |
 //! | [`Error`] | what went wrong |
 
 pub mod answer;
@@ -50,7 +52,11 @@ pub mod dialogue;
 mod error;
 mod execute;
 pub mod index;
+#[cfg(feature = "mcp")]
+pub mod mcp;
 pub mod query;
+#[cfg(feature = "web")]
+pub mod web;
 pub mod write;
 
 pub use answer::Answer;
