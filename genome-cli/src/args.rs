@@ -2,8 +2,10 @@
 
 use crate::device::DeviceChoice;
 use crate::format_args::{ConvertArgs, DatasetArgs, ExtractArgs, OrfsArgs, StatsArgs};
+use crate::mcp::McpArgs;
 use crate::model_args::{ConvertCheckpointArgs, ForwardArgs, GenerateArgs};
 use crate::models::ModelsArgs;
+use crate::serve::ServeArgs;
 use crate::tokenize::TokenizeArgs;
 use crate::train_tokenizer::TrainTokenizerArgs;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -52,6 +54,10 @@ pub(crate) enum Command {
     Tokenize(TokenizeArgs),
     /// Make a BPE vocabulary from genomes
     TrainTokenizer(TrainTokenizerArgs),
+    /// Open a web page that answers questions about annotated genomes
+    Serve(ServeArgs),
+    /// Answer questions of programs about annotated genomes: Model Context Protocol on stdin and stdout
+    Mcp(McpArgs),
     /// Show version, features, devices and memory
     Doctor(DoctorArgs),
 }

@@ -15,6 +15,7 @@ mod finetune;
 mod format_args;
 mod forward;
 mod generate;
+mod mcp;
 mod model_args;
 mod models;
 mod orfs;
@@ -23,6 +24,7 @@ mod predict;
 mod pretrain;
 mod quickstart;
 mod sequences;
+mod serve;
 mod stats;
 mod system;
 mod tokenize;
@@ -68,6 +70,8 @@ fn main() -> ExitCode {
         Command::Dataset(args) => dataset::run(&args.command),
         Command::Tokenize(args) => tokenize::run(&args),
         Command::TrainTokenizer(args) => train_tokenizer::run(&args),
+        Command::Serve(args) => serve::run(&args),
+        Command::Mcp(args) => mcp::run(&args),
         Command::Doctor(args) => doctor::run(&args),
     };
     match done {

@@ -70,7 +70,7 @@ impl Window {
             }
             (length, _) => {
                 let first = start.saturating_sub(flank).max(1);
-                let last = (start + span - 1).saturating_add(flank).min(length.unwrap_or(u64::MAX));
+                let last = (start + span - 1).saturating_add(flank).min(length.unwrap_or(u64::MAX - 1));
                 Self { sequence, start: first, span: (last + 1).saturating_sub(first).max(1) }
             }
         }
@@ -235,7 +235,7 @@ mod tests {
         assert_eq!(window(sequence(1_000, true), 500, 999, 2_000), (1, 1_000, 1_000));
         assert_eq!(window(sequence(0, false), 500, 999, 100), (400, 1_099, 700));
         assert_eq!(window(sequence(100, false), 500, 100, 0), (500, 500, 1)); // nonsense stays harmless
-        assert_eq!(window(sequence(0, false), 1, u64::MAX - 1, u64::MAX), (1, u64::MAX, u64::MAX));
+        assert_eq!(window(sequence(0, false), 1, u64::MAX - 1, u64::MAX), (1, u64::MAX - 1, u64::MAX - 1));
     }
 
     #[test]

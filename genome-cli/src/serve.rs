@@ -1,0 +1,102 @@
+//! `genome serve`: a web page on this machine that answers questions about annotated genomes.
+
+use std::io::{ErrorKind, Write};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use clap::Args;
+use genome_ask::web::{WebConfig, router};
+use genome_ask::{Index, Source, Store};
+use tokio::net::TcpListener;
+
+use crate::Outcome;
+use crate::ui::thousands;
+
+/// The port where none is asked for and this one is free.
+const PORT: u16 = 8417;
+
+/// Genomes to ask.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct GenomeArgs {
+    /// GenBank, EMBL, GFF3, GTF or FASTA, plain or compressed; a FASTA file of the same name beside a GFF3 or GTF file is found
+    #[arg(required = true, value_name = "FILE")]
+    pub(crate) genomes: Vec<PathBuf>,
+    /// The sequences of a GFF3 or GTF file, where they are elsewhere; for one genome
+    #[arg(long, value_name = "FASTA")]
+    pub(crate) fasta: Option<PathBuf>,
+    /// Folder for the index, which is otherwise made beside the first genome
+    #[arg(long, value_name = "DIR")]
+    pub(crate) index_dir: Option<PathBuf>,
+}
+
+impl GenomeArgs {
+    /// Opens the index; makes it first where there is none or a file has changed.
+    pub(crate) fn open(&self) -> Result<Index> {
+        let mut sources: Vec<Source> = self.genomes.iter().map(Source::discover).collect();
+        if let Some(fasta) = &self.fasta {
+            let [source] = &mut sources[..] else { anyhow::bail!("--fasta is for one genome, not {}", sources.len()) };
+            source.fasta = Some(fasta.clone());
+        }
+        let store = self.index_dir.clone().map_or(Store::Beside, Store::Folder);
+        Ok(Index::open(&sources, &store)?)
+    }
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "The page is reached from this machine alone, at 127.0.0.1. To see one that runs on another machine, forward the \
+    port: ssh -L 8417:127.0.0.1:8417 HOST.\n\n\
+    Example:\n  genome serve ecoli.gbff.gz"
+)]
+pub(crate) struct ServeArgs {
+    #[command(flatten)]
+    pub(crate) genomes: GenomeArgs,
+    /// The port; default 8417, or any free one if that is taken. 0: any free one
+    #[arg(long)]
+    pub(crate) port: Option<u16>,
+}
+
+pub(crate) fn run(args: &ServeArgs) -> Result<Outcome> {
+    let index = args.genomes.open()?;
+    for genome in index.genomes()? {
+        eprintln!(
+            "{}: {}{} sequences, {} bp, {} features",
+            genome.name,
+            genome.organism.map(|organism| format!("{organism}, ")).unwrap_or_default(),
+            thousands(genome.sequences as usize),
+            thousands(genome.bases as usize),
+            thousands(genome.features as usize),
+        );
+    }
+    let router = router(index, WebConfig::default())?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    runtime.block_on(async {
+        let listener = listen(args.port).await?;
+        let address = listener.local_addr()?;
+        let mut out = std::io::stdout().lock();
+        writeln!(out, "http://{address}/")?;
+        out.flush()?;
+        drop(out);
+        eprintln!("open this address in a browser; Ctrl-C ends it");
+        tokio::select! {
+            served = async { axum::serve(listener, router).await } => served?,
+            stopped = tokio::signal::ctrl_c() => stopped?,
+        }
+        anyhow::Ok(())
+    })?;
+    // A query that still runs has nobody to answer to.
+    runtime.shutdown_background();
+    Ok(Outcome::Found)
+}
+
+async fn listen(port: Option<u16>) -> Result<TcpListener> {
+    let at = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    match TcpListener::bind(at(port.unwrap_or(PORT))).await {
+        Err(error) if error.kind() == ErrorKind::AddrInUse && port.is_none() => {
+            eprintln!("port {PORT} is taken, another one is used");
+            Ok(TcpListener::bind(at(0)).await?)
+        }
+        bound => bound.with_context(|| at(port.unwrap_or(PORT)).to_string()),
+    }
+}
