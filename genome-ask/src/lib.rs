@@ -51,6 +51,8 @@ mod error;
 mod execute;
 pub mod index;
 pub mod query;
+mod say;
+mod understand;
 pub mod write;
 
 pub use answer::Answer;
