@@ -6,6 +6,7 @@ use super::read::is_number;
 use super::subject::{Subject, subject};
 use super::vocabulary::Genome;
 use super::{Understanding, ask_back};
+use crate::biology::enzymes;
 use crate::error::Result;
 use crate::query::{
     Aggregate, Compare, Extract, Field, Filter, Is, Output, Place, Query, Select, Side, Tell,
@@ -110,7 +111,13 @@ fn whole(frame: &Frame, genome: Genome<'_>) -> Result<Option<Query>> {
 }
 
 fn motif(frame: &Frame) -> Query {
-    let patterns = frame.patterns.clone();
+    // `PstI sites (CTGCAG)` are one thing.
+    let is_site = |pattern: &String| {
+        frame.patterns.iter().any(|name| name != pattern && enzymes::site(name).is_some_and(|(_, site)| site == pattern))
+    };
+    let mut patterns = frame.patterns.clone();
+    patterns.retain(|pattern| !is_site(pattern));
+    patterns.dedup();
     let tell = if frame.asks.place || (frame.asks.list && !frame.asks.count) { Tell::Rows } else { Tell::Count };
     let mut query = with_filters(Query::new(Select::Motif(patterns)).tell(tell), frame);
     place(&mut query, frame);
@@ -126,6 +133,7 @@ fn share(frame: &Frame) -> Option<Query> {
         Some(Noun::Cds) => Subject { select: Select::Cds, filters: vec![Filter::Is(Is::Translated)] },
         None if start_codon => Subject { select: Select::Cds, filters: vec![Filter::Is(Is::Translated)] },
         None => Subject { select: Select::Protein, filters: Vec::new() },
+        Some(Noun::CodingGene) => Subject { select: Select::Protein, filters: Vec::new() },
         Some(Noun::Gene) if filters.iter().any(|f| is_about_function(f) || *f == Filter::Is(Is::UnknownFunction)) => {
             Subject { select: Select::Protein, filters: Vec::new() }
         }
@@ -351,7 +359,7 @@ fn list(frame: &Frame, relates: bool) -> Option<Query> {
     let about_function = frame.has_text_filter() || frame.filters.iter().any(|(_, f)| *f == Filter::Is(Is::UnknownFunction));
     let related = relates && (!frame.names.is_empty() || frame.region.is_some());
     let Subject { select, filters } = match frame.noun() {
-        None | Some(Noun::Genome | Noun::Region | Noun::Neighbour | Noun::Gene) if about_function && !relates => {
+        None | Some(Noun::Genome | Noun::Region | Noun::Neighbour | Noun::Gene | Noun::CodingGene) if about_function && !relates => {
             Subject { select: Select::Protein, filters: Vec::new() }
         }
         None | Some(Noun::Genome | Noun::Region | Noun::Neighbour) if related => {

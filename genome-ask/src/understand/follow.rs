@@ -23,7 +23,12 @@ pub(super) fn follow(frame: &Frame, memory: &Memory, genome: Genome<'_>) -> Resu
         return Ok(Some(done(query, frame)));
     }
     let only_these = frame.refers.these || (frame.refers.it && frame.names.is_empty());
-    let fragment = !alone || frame.refers.only && frame.names.is_empty();
+    let beside_it = frame.names.is_empty() && frame.region.is_none() && frame.relation.is_some_and(|(at, relation)| match relation {
+        Relation::Next | Relation::Previous => true,
+        Relation::Adjacent => false,
+        _ => !frame.nouns.iter().any(|(place, noun)| *place > at && *noun != Noun::Neighbour) && !frame.filters.iter().any(|(place, _)| *place > at),
+    });
+    let fragment = !alone || beside_it || frame.refers.only && frame.names.is_empty();
     if !only_these && !fragment {
         return Ok(None);
     }

@@ -24,6 +24,8 @@ pub(super) struct Frame {
     pub(super) gap: Option<u64>,
     /// A noun stands in the plural.
     pub(super) plural: bool,
+    /// "small" or "large" without a number.
+    pub(super) large: Option<bool>,
     /// The superlative is "top", which says nothing about size.
     pub(super) top: bool,
     pub(super) same_strand: bool,

@@ -2,9 +2,9 @@
 
 use super::lexicon::{Noun, Sense, american_fold, lexicon};
 use super::numbers::{Unit, number_words, unit};
-use super::spelling::{nearest, swapped};
+use super::spelling::{forms, nearest, swapped};
 use super::tokens::{Kind, Token};
-use super::vocabulary::Genome;
+use super::vocabulary::{Column, Genome};
 use crate::biology::enzymes;
 use crate::dialogue::Correction;
 use crate::error::Result;
@@ -211,6 +211,9 @@ impl<'a> Reader<'a> {
             if (count > 1 && first.kind == Kind::Word && !text.ends_with(['-', ':', ',', '?', '.', '!', ';']))
                 || (count == 1 && looks_like_gene(text))
             {
+                if count == 1 && self.is_in_phrase(text)? {
+                    return Ok(false);
+                }
                 if self.genome.name_rank(text)?.is_some() {
                     self.push(Piece::Name(text.to_owned()), count);
                     return Ok(true);
@@ -238,6 +241,10 @@ impl<'a> Reader<'a> {
         let class = text.bytes().filter(|b| *b == b'.').count();
         if dotted && (class >= 2 || after_ec()) {
             let ec = text.trim_end_matches(".-").to_owned();
+            // `in class 2.7`
+            if self.out.last().is_some_and(|item| item.piece == Piece::Word && item.text.eq_ignore_ascii_case("class")) {
+                self.out.pop();
+            }
             self.push(Piece::Accession(Field::Ec, ec), 1);
             return true;
         }
@@ -350,6 +357,17 @@ impl<'a> Reader<'a> {
         Ok(false)
     }
 
+    /// `ABC transporter`, `LysR family`: with the next word it stands in products.
+    fn is_in_phrase(&self, text: &str) -> Result<bool> {
+        let Some(next) = self.tokens.get(self.at + 1).filter(|token| token.kind == Kind::Word) else { return Ok(false) };
+        for form in forms(&next.text) {
+            if self.genome.phrase(Column::Product, &format!("{text} {form}"))? > 0 {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     fn single(&self, text: &str, written: &str) -> Result<Piece> {
         let dna = |c: char| "ACGTURYSWKMBDHVN".contains(c);
         if is_upper(written) && written.chars().all(dna) {
@@ -365,6 +383,9 @@ impl<'a> Reader<'a> {
             return Ok(Piece::Pattern(enzyme.to_owned()));
         }
         let plain = text.chars().all(|c| c.is_lowercase());
+        if self.is_in_phrase(text)? {
+            return Ok(Piece::Word);
+        }
         if let Some(rank) = self.genome.name_rank(text)? {
             // A word of products that is the name of a gene too is a word: `porin`.
             let word = plain && (text.len() > 4 || rank > 1) && self.genome.is_product_word(text)?;

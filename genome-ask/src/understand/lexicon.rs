@@ -49,6 +49,10 @@ pub(super) enum Sense {
     Direction {
         descending: bool,
     },
+    /// "small proteins", without a number.
+    Sized {
+        large: bool,
+    },
     Is(Is),
     Origin,
     Output(Output),
@@ -93,6 +97,8 @@ pub(super) enum Comparator {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Noun {
     Gene,
+    /// A gene with a protein.
+    CodingGene,
     Protein,
     Cds,
     Feature,
@@ -258,6 +264,7 @@ fn sense(key: &str) -> Option<Sense> {
         "order" => Sense::Order,
         "order_length" => Sense::OrderLength,
         "direction" => Sense::Direction { descending: argument == ">" },
+        "sized" => Sense::Sized { large: argument == ">" },
         "is" => {
             let mut filters = query(format!("list gene where {argument}"))?.filters;
             match filters.pop()? {
@@ -306,6 +313,7 @@ fn noun(name: &str) -> Noun {
     match name {
         "gene" => Noun::Gene,
         "protein" => Noun::Protein,
+        "coding_gene" => Noun::CodingGene,
         "cds" => Noun::Cds,
         "feature" => Noun::Feature,
         "pseudogene" => Noun::Pseudogene,
@@ -369,7 +377,7 @@ mod tests {
             assert_eq!(lexicon().longest(&words), Some((&expected, length)), "{text}");
         };
         check("how many genes", Sense::Count, 2);
-        check("Protein-coding genes", Sense::Noun(Noun::Protein), 3);
+        check("Protein-coding genes", Sense::Noun(Noun::CodingGene), 3);
         check("no longer than 5", Sense::Compare(Comparator::Le), 3);
         check("uncharacterised proteins", Sense::Is(Is::UnknownFunction), 2);
         check("neighbouring genes", Sense::Noun(Noun::Neighbour), 2);

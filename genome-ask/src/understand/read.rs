@@ -22,6 +22,7 @@ pub(super) fn read(items: &[Item], genome: Genome<'_>) -> Result<Frame> {
             rules.one();
         }
     }
+    rules.sized();
     Ok(rules.frame)
 }
 
@@ -524,6 +525,22 @@ impl<'a> Rules<'a> {
         out
     }
 
+    /// "Small proteins" without a number: a usual bound, told as assumed.
+    fn sized(&mut self) {
+        let frame = &mut self.frame;
+        let Some(large) = frame.large.filter(|_| frame.sizes.is_empty() && frame.extreme.is_none()) else { return };
+        let (field, bound, unit) = match (frame.noun(), large) {
+            (Some(Noun::Protein), false) => (Field::Aa, Compare::Lt(100.0), "shorter than 100 aa"),
+            (Some(Noun::Protein), true) => (Field::Aa, Compare::Gt(1000.0), "longer than 1,000 aa"),
+            (Some(Noun::Gene | Noun::CodingGene), false) => (Field::Length, Compare::Lt(300.0), "shorter than 300 bp"),
+            (Some(Noun::Gene | Noun::CodingGene), true) => (Field::Length, Compare::Gt(3000.0), "longer than 3,000 bp"),
+            _ => return,
+        };
+        let word = if large { "large" } else { "small" };
+        frame.notes.push(format!("no number was said: {word} is taken as {unit}"));
+        frame.sizes.push((Some(field), bound));
+    }
+
     /// One item by itself.
     fn one(&mut self) {
         let at = self.at;
@@ -605,8 +622,18 @@ impl<'a> Rules<'a> {
                 frame.fields.push(Field::Length);
             }
             Sense::Direction { descending } => frame.direction = Some(*descending),
+            Sense::Sized { large } => {
+                let next = self.items.get(at + 1).and_then(Item::sense);
+                if matches!(next, Some(Sense::Noun(Noun::Gene | Noun::Protein | Noun::CodingGene))) {
+                    frame.large = Some(*large);
+                }
+            }
             Sense::Is(is) => self.filter(Filter::Is(*is)),
             Sense::Output(output) => frame.output = Some(*output),
+            // "how many sequences"
+            Sense::Sequence(super::lexicon::Letters::Any) if frame.asks.count && frame.names.is_empty() => {
+                frame.nouns.push((at, Noun::Sequence));
+            }
             Sense::Sequence(letters) => {
                 // "the protein sequence": the closer word wins over "sequence".
                 if frame.letters.is_none_or(|known| known == super::lexicon::Letters::Any) {

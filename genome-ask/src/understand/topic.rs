@@ -40,7 +40,8 @@ pub(super) fn topic(phrase: &str, role: Role, genome: Genome<'_>) -> Result<Topi
             }
         }
     }
-    if let Some(same) = same_function(phrase).or_else(|| same_function(without_tail(phrase)?)) {
+    let same = every_form(phrase).iter().find_map(|form| same_function(form));
+    if let Some(same) = same.or_else(|| same_function(without_tail(phrase)?)) {
         let mut there = Vec::new();
         for other in same {
             if genome.phrase(Column::Product, other)? > 0 {
@@ -55,7 +56,7 @@ pub(super) fn topic(phrase: &str, role: Role, genome: Genome<'_>) -> Result<Topi
         // "Flagellar proteins" are more than those with just these two words; "ribosomal" alone is much else.
         if let Some(head) = without_tail(phrase)
             && let Some(wider) = in_products(head, genome)?
-            && genome.phrase(Column::Product, &wider)? > 2 * genome.phrase(Column::Product, &found)?
+            && (!is_adjective(head) || genome.phrase(Column::Product, &wider)? > 2 * genome.phrase(Column::Product, &found)?)
         {
             return known(has(vec![wider]), None);
         }
@@ -131,6 +132,11 @@ fn every_form(phrase: &str) -> Vec<String> {
         }
     }
     all
+}
+
+/// `ribosomal`, `flagellar`: with its noun it is a name of its own. `photosystem II` is one without.
+fn is_adjective(phrase: &str) -> bool {
+    ["al", "ar", "ic", "ous", "ary", "ive"].iter().any(|end| phrase.to_lowercase().ends_with(end))
 }
 
 fn without_tail(phrase: &str) -> Option<&str> {
