@@ -55,6 +55,8 @@ pub mod index;
 #[cfg(feature = "mcp")]
 pub mod mcp;
 pub mod query;
+mod say;
+mod understand;
 #[cfg(feature = "web")]
 pub mod web;
 pub mod write;

@@ -63,7 +63,7 @@ const CONTRAST: &str = r#"
 /// What has neither a text nor a label for those who do not see it.
 const NAMELESS: &str = r#"
 [...document.querySelectorAll("a, button, input, [role=region], svg[role]")]
-  .filter((e) => !(e.getAttribute("aria-label") || e.innerText || e.labels?.length || e.type === "hidden"))
+  .filter((e) => !(e.getAttribute("aria-label") || e.textContent.trim() || e.labels?.length || e.type === "hidden"))
   .map((e) => e.outerHTML.slice(0, 100)).join("\n")
 "#;
 

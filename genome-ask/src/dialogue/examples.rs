@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 
+use crate::index::Index;
+
 /// Questions of one sort.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Examples {
@@ -75,7 +77,21 @@ pub fn examples() -> Vec<Examples> {
     with_gene("lacZ")
 }
 
-pub(super) fn with_gene(gene: &str) -> Vec<Examples> {
+/// Questions to begin with, by sort, with the name of a gene of the genome.
+pub(crate) fn examples_of(index: &Index) -> Vec<Examples> {
+    // A gene with a name and a protein, from the middle, where names are usual ones.
+    let sql = "SELECT gene FROM features WHERE role = 'cds' AND coding AND gene IS NOT NULL AND length(gene) BETWEEN 3 AND 12 \
+               ORDER BY id LIMIT 1 OFFSET (SELECT count(*) / 2 FROM features WHERE role = 'cds' AND coding AND gene IS NOT NULL \
+               AND length(gene) BETWEEN 3 AND 12)";
+    let known = ["lacZ", "rbcL", "dnaA", "recA"].into_iter().find(|gene| {
+        let sql = "SELECT EXISTS (SELECT 1 FROM names WHERE fold = lower(?1) AND rank = 1)";
+        index.db.query_row(sql, [gene], |row| row.get(0)).unwrap_or(false)
+    });
+    let gene = known.map(str::to_owned).or_else(|| index.db.query_row(sql, [], |row| row.get(0)).ok());
+    with_gene(gene.as_deref().unwrap_or("dnaA"))
+}
+
+fn with_gene(gene: &str) -> Vec<Examples> {
     let fill = |questions: &[&str]| questions.iter().map(|q| q.replace("{gene}", gene)).collect();
     EXAMPLES.iter().map(|(category, questions)| Examples { category, questions: fill(questions) }).collect()
 }

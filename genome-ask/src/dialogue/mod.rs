@@ -10,20 +10,26 @@ use std::borrow::Borrow;
 
 use serde::{Deserialize, Serialize};
 
+pub(crate) use examples::examples_of;
 pub use examples::{Examples, examples};
 pub use reply::{Correction, Facts, REPLY_VERSION, Reading, Reply, ReplyKind};
 
-use crate::answer::Status;
-use crate::error::Result;
+use crate::answer::{Row, Status};
+use crate::error::{Error, Result};
 use crate::execute::RunLimits;
 use crate::index::Index;
-use crate::query::Query;
+use crate::query::{Filter, Query};
+use crate::say;
+use crate::understand::{self, Understanding};
 
 /// What was said so far: all that the next question may refer to. Small, and serialisable, so that a server can keep it.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Memory {
     /// The last query that ran.
     pub query: Option<Query>,
+    /// Identifiers of the first rows that it found.
+    #[serde(default)]
+    pub subjects: Vec<String>,
     /// The readings that were offered last.
     #[serde(default)]
     pub readings: Vec<Reading>,
@@ -77,7 +83,7 @@ impl<I: Borrow<Index>> Dialogue<I> {
 
     /// Questions to begin with, by sort, with names of the genome.
     pub fn examples(&self) -> Vec<Examples> {
-        examples()
+        examples_of(self.index())
     }
 
     /// Answers a question in plain English, or the text of a typed query.
@@ -86,45 +92,124 @@ impl<I: Borrow<Index>> Dialogue<I> {
     ///
     /// It took too long, or the index is damaged. A question that is not understood is no error: see [`ReplyKind`].
     pub fn ask(&mut self, question: &str) -> Result<Reply> {
-        match Query::parse(question) {
-            Ok(query) => self.run(question, query),
-            Err(_) => Ok(Reply {
+        let question = understand::clean(question);
+        if let Ok(query) = Query::parse(&question) {
+            return self.run(&question, query);
+        }
+        let (understanding, corrections) = understand::understand(&question, self.index(), &self.memory)?;
+        let mut reply = match understanding {
+            Understanding::Query { query, notes } => {
+                let mut reply = self.run(&question, *query)?;
+                if let ReplyKind::Answered { answer, .. } | ReplyKind::Empty { answer, .. } = &mut reply.kind {
+                    answer.caveats.splice(0..0, notes);
+                }
+                reply
+            }
+            Understanding::Ambiguous { ask, readings } => {
+                self.memory.readings.clone_from(&readings);
+                ambiguous(&question, ask, readings)
+            }
+            Understanding::Declined { reason, unknown, suggestions } => Reply {
                 version: REPLY_VERSION,
-                question: question.to_owned(),
+                question,
                 understood: String::new(),
                 corrections: Vec::new(),
-                text: "I did not understand this.".to_owned(),
-                kind: ReplyKind::Declined {
-                    reason: "I did not understand this.".to_owned(),
-                    unknown: Vec::new(),
-                    suggestions: Vec::new(),
-                },
-            }),
-        }
+                text: reason.clone(),
+                kind: ReplyKind::Declined { reason, unknown, suggestions },
+            },
+        };
+        reply.corrections = corrections;
+        Ok(reply)
     }
 
     /// Runs a typed query as a turn of the dialogue: the next question may refine it. `question` is what the reply quotes.
     ///
     /// # Errors
     ///
-    /// As [`Index::run`].
+    /// As [`Index::run`]; a query that makes no sense for this genome is declined with the reason.
     pub fn run(&mut self, question: &str, query: Query) -> Result<Reply> {
-        let answer = self.index().run_with(&query, self.limits)?;
-        self.memory = Memory { query: Some(query.clone()), readings: Vec::new() };
-        let understood = query.to_string();
-        let (query, answer) = (Box::new(query), Box::new(answer));
-        let text = format!("{} found", answer.count);
-        let kind = match &answer.status {
-            Status::Empty { .. } => ReplyKind::Empty { query, answer },
-            _ => ReplyKind::Answered { query, answer },
+        let understood = say::understood(&query);
+        let answer = match self.index().run_with(&query, self.limits) {
+            Ok(answer) => answer,
+            // What the question asks for makes no sense here: a position outside of the sequence, two sequences of one name.
+            Err(Error::Query { problem, found }) => {
+                let reason =
+                    format!("This cannot be computed: {problem}{}{found}.", if found.is_empty() { "" } else { ": " });
+                return Ok(declined(question, understood, reason));
+            }
+            Err(error) => return Err(error),
         };
-        Ok(Reply {
-            version: REPLY_VERSION,
-            question: question.to_owned(),
-            understood,
-            corrections: Vec::new(),
-            text,
-            kind,
-        })
+        let text = say::answer(&query, &answer);
+        let kind = match &answer.status {
+            Status::Ambiguous { candidates, .. } => {
+                let readings: Vec<Reading> = candidates.iter().map(|row| Reading::of(row, &query)).collect();
+                self.memory.readings.clone_from(&readings);
+                let mut reply = ambiguous(question, text, readings);
+                reply.understood = understood;
+                return Ok(reply);
+            }
+            Status::Refused { .. } => return Ok(declined(question, understood, text)),
+            Status::Empty { .. } => ReplyKind::Empty { query: Box::new(query.clone()), answer: Box::new(answer) },
+            Status::Ok => {
+                let few = answer.rows.iter().take(SUBJECTS).map(|row| row.id.clone());
+                self.memory.subjects = few.collect();
+                ReplyKind::Answered { query: Box::new(query.clone()), answer: Box::new(answer) }
+            }
+        };
+        if matches!(kind, ReplyKind::Empty { .. }) {
+            self.memory.subjects.clear();
+        }
+        self.memory.query = Some(query);
+        self.memory.readings.clear();
+        let (question, corrections) = (question.to_owned(), Vec::new());
+        Ok(Reply { version: REPLY_VERSION, question, understood, corrections, text, kind })
+    }
+}
+
+/// Rows that "it" or "which of them" may mean.
+const SUBJECTS: usize = 50;
+
+fn declined(question: &str, understood: String, reason: String) -> Reply {
+    Reply {
+        version: REPLY_VERSION,
+        question: question.to_owned(),
+        understood,
+        corrections: Vec::new(),
+        text: reason.clone(),
+        kind: ReplyKind::Declined { reason, unknown: Vec::new(), suggestions: Vec::new() },
+    }
+}
+
+fn ambiguous(question: &str, ask: String, readings: Vec<Reading>) -> Reply {
+    let list: Vec<&str> = readings.iter().map(|reading| &*reading.text).collect();
+    let text = format!("{ask} {}", list.join("; "));
+    Reply {
+        version: REPLY_VERSION,
+        question: question.to_owned(),
+        understood: String::new(),
+        corrections: Vec::new(),
+        text,
+        kind: ReplyKind::Ambiguous { ask, readings },
+    }
+}
+
+impl Reading {
+    /// The query with one gene in place of the name that several have.
+    fn of(row: &Row, query: &Query) -> Self {
+        let name = match &row.gene {
+            Some(gene) if *gene != row.id => format!("{} {gene}", row.id),
+            _ => row.id.clone(),
+        };
+        let text = match &row.product {
+            Some(product) => format!("{name}, {product}"),
+            None => name,
+        };
+        let mut query = query.clone();
+        for filter in &mut query.filters {
+            if matches!(filter, Filter::Named(_)) {
+                *filter = Filter::Among(vec![row.id.clone()]);
+            }
+        }
+        Self { text, query: Some(query) }
     }
 }
