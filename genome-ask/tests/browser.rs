@@ -195,3 +195,44 @@ fn a_person_asks_goes_on_downloads_and_looks() {
     browser.wait("document.getElementById('turn-1')");
     assert!(browser.text("document.getElementById('turn-1').innerText").contains("37"));
 }
+
+#[test]
+fn every_kind_of_answer_fits_the_window() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(browser) = Browser::start("every_kind_of_answer_fits_the_window", folder.path()) else { return };
+    let (_runtime, address) = server(folder.path());
+    browser.resize(1280, 900, false);
+    browser.open(&address);
+    let questions = [
+        "How many tRNA genes are annotated?",
+        "What is the GC content of the genome?",
+        "count feature group by kind",
+        "codon_usage cds where named rbcL",
+        "list cluster(protein, gap 2000, min 3) where product has \"ribosomal protein\"",
+        "list motif(EcoRI) limit 20",
+        "Show the protein sequence of rbcL",
+        "list intergenic where length > 1000",
+        "Where is rps12?",
+        "What is the meaning of life?",
+        "Which of these genes has a signal peptide prediction?",
+        "How many rRNA genes on the moon?",
+        "list orf(min 100) where unannotated",
+        "list gene where among ArthCp001|ArthCp047 show note, db_xref, location",
+        "<b>&lt;&amp;\"'`${1}\u{202e}",
+    ];
+    for (i, question) in questions.iter().enumerate() {
+        ask(&browser, question, i as u32 + 1);
+        std::thread::sleep(Duration::from_millis(700));
+        browser.picture(&format!("kind-{:02}", i + 1));
+        for width in [390, 1280] {
+            browser.resize(width, 844, width == 390);
+            let wide = "[...document.querySelectorAll('.turn:last-child *')].filter((e) => !e.closest('.scroll, .unseen') && \
+                 e.getBoundingClientRect().right > innerWidth + 1).map((e) => e.outerHTML.slice(0, 80)).join()";
+            assert_eq!(browser.text(wide), "", "{question} at {width}");
+            assert_eq!(browser.eval("document.documentElement.scrollWidth > innerWidth"), json!(false), "{question}");
+        }
+    }
+    assert_eq!(browser.text(CONTRAST), "");
+    assert_eq!(browser.text(NAMELESS), "");
+    assert_eq!(browser.complaints(), Vec::<String>::new());
+}

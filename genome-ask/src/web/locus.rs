@@ -5,10 +5,10 @@ use std::collections::HashSet;
 use maud::{Markup, html};
 use serde::Deserialize;
 
-use super::format::{address, label, place, thousands};
+use super::format::{address, label, measured, place, thousands};
 use super::scene::{Sequence, Window};
 use super::{WebConfig, picture, table, turn};
-use crate::answer::{Answer, Row};
+use crate::answer::{Answer, Row, Value};
 use crate::error::Result;
 use crate::index::Index;
 use crate::query::{Extract, Field, Filter, Query, Region, Select};
@@ -205,10 +205,11 @@ fn facts(row: &Row) -> Markup {
         _ => "none or both",
     };
     let field = |field: Field| row.fields.get(&field.to_string()).map(|values| values.join("; ")).unwrap_or_default();
-    let number = |name: Field, digits: usize, unit: &str| {
+    let number = |name: Field, unit: &str| {
         let values = row.fields.get(&name.to_string());
-        let first = values.and_then(|values| values.first()?.parse::<f64>().ok());
-        first.map(|number| format!("{number:.digits$}{unit}")).unwrap_or_default()
+        let value = values.and_then(|values| values.first()?.parse::<f64>().ok());
+        let shown = |value| measured(&Value { name: String::new(), value, unit: unit.to_owned() });
+        value.map(shown).unwrap_or_default()
     };
     let parts: Vec<String> =
         row.parts.iter().map(|(start, end)| format!("{}-{}", thousands(*start), thousands(*end))).collect();
@@ -220,8 +221,8 @@ fn facts(row: &Row) -> Markup {
         ("Parts", if parts.len() > 1 { parts.join(", ") } else { String::new() }),
         ("Length", format!("{} bp", thousands(row.length))),
         ("Protein", row.aa.map(|aa| format!("{} aa", thousands(aa))).unwrap_or_default()),
-        ("Molecular weight", number(Field::MolecularWeight, 0, " Da")),
-        ("Isoelectric point", number(Field::IsoelectricPoint, 2, "")),
+        ("Molecular weight", number(Field::MolecularWeight, "Da")),
+        ("Isoelectric point", number(Field::IsoelectricPoint, "")),
         ("GC content", row.gc.map(|gc| format!("{gc:.2} %")).unwrap_or_default()),
         ("Start codon", field(Field::StartCodon)),
         ("Genetic code", field(Field::TranslTable)),

@@ -3,6 +3,7 @@
 use maud::{Markup, html};
 
 use super::format::thousands;
+use super::picture::{multiples, round_step};
 use super::scene::Sequence;
 use crate::answer::Row;
 
@@ -10,7 +11,7 @@ const WIDTH: f64 = 1000.0;
 const MARGIN: f64 = 14.0;
 const BAR: f64 = 10.0;
 const MARK: f64 = 11.0;
-const HEIGHT: f64 = 62.0;
+const HEIGHT: f64 = 74.0;
 
 /// Draws rows on their sequences; the bars are as long as the sequences are.
 pub(super) fn overview(sequences: &[Sequence], rows: &[Row], caption: &str) -> Markup {
@@ -45,15 +46,32 @@ fn bar(sequence: &Sequence, rows: &[Row], longest: f64, top: f64) -> Markup {
         text class="name" x=(n(MARGIN)) y=(n(top + 12.0)) { (sequence.name) ", " (thousands(length)) " bp, " (shape) }
         rect class="bar" x=(n(MARGIN)) y=(n(y)) width=(n(width)) height=(n(BAR)) rx=(n(if sequence.circular { BAR / 2.0 } else { 1.5 })) {}
         @for row in here {
-            @let left = x(row.start);
-            @let mark = if row.wraps { 1.4 } else { (x(row.end) - left).max(1.4) };
-            @let above = row.strand != "-";
-            @let (from, tall) = match row.strand.as_str() { "+" | "-" => (if above { y - MARK } else { y + BAR }, MARK), _ => (y, BAR) };
-            rect class="mark" x=(n(left)) y=(n(from)) width=(n(mark)) height=(n(tall)) {
+            @let (from, tall) = match row.strand.as_str() { "+" => (y - MARK, MARK), "-" => (y + BAR, MARK), _ => (y, BAR) };
+            g class="mark" {
                 title { (super::scene::told(row)) }
+                @for (start, end) in stretches(row, length) {
+                    rect x=(n(x(start - 1))) y=(n(from)) width=(n((x(end) - x(start - 1)).max(1.4))) height=(n(tall)) {}
+                }
+            }
+        }
+        g class="ruler" {
+            @for base in multiples(1, length, round_step(length, 6)) {
+                // A label that would stand outside is left out.
+                @if width > 200.0 && x(base) < WIDTH - 2.0 * MARGIN {
+                    text text-anchor="middle" x=(n(x(base))) y=(n(y + BAR + MARK + 12.0)) { (thousands(base)) }
+                }
             }
         }
     }
+}
+
+/// What a row covers: its parts, which may be far from each other, or both ends of a ring.
+fn stretches(row: &Row, length: u64) -> Vec<(u64, u64)> {
+    if row.wraps {
+        return vec![(row.start.max(1), length), (1, row.end)];
+    }
+    let all = if row.parts.len() > 1 { &row.parts[..] } else { &[(row.start, row.end)] };
+    all.iter().map(|(start, end)| ((*start).max(1), *end)).collect()
 }
 
 #[cfg(test)]
@@ -80,7 +98,7 @@ mod tests {
         let rows = [row("a", "+"), row("a", "-"), row("b", "."), row("elsewhere", "+")];
         let svg = overview(&[sequence("a", 1000), sequence("b", 500)], &rows, "three <rows>").into_string();
         assert_eq!(svg.matches("class=\"mark\"").count(), 3);
-        assert!(svg.contains("x=\"501.0\"") || svg.contains("x=\"500.9\"") || svg.contains("x=\"501"), "{svg}");
+        assert_eq!(svg.matches("<rect x=\"500.0\"").count(), 2, "in the middle of the first: {svg}");
         assert!(!svg.contains("<b>") && !svg.contains("<rows>"));
     }
 }

@@ -317,7 +317,7 @@ fn ticks(window: &Window, scale: &Scale, y: f64) -> Markup {
     }
 }
 
-fn multiples(from: u64, to: u64, step: u64) -> impl Iterator<Item = u64> {
+pub(super) fn multiples(from: u64, to: u64, step: u64) -> impl Iterator<Item = u64> {
     (from.div_ceil(step)..=to / step).map(move |k| k * step).filter(|base| *base > 0)
 }
 

@@ -8,12 +8,12 @@ use crate::answer::{Answer, Group, Row, Value};
 /// A column that is there if a row has something for it.
 struct Column {
     title: String,
-    number: bool,
+    kind: &'static str,
     cell: Box<dyn Fn(&Row) -> Option<String>>,
 }
 
-fn column(title: &str, number: bool, cell: impl Fn(&Row) -> Option<String> + 'static) -> Column {
-    Column { title: title.to_owned(), number, cell: Box::new(cell) }
+fn column(title: &str, kind: &'static str, cell: impl Fn(&Row) -> Option<String> + 'static) -> Column {
+    Column { title: title.to_owned(), kind, cell: Box::new(cell) }
 }
 
 fn differ(rows: &[Row], get: impl Fn(&Row) -> &str) -> bool {
@@ -22,41 +22,41 @@ fn differ(rows: &[Row], get: impl Fn(&Row) -> &str) -> bool {
 
 fn columns(rows: &[Row]) -> Vec<Column> {
     let mut out = Vec::new();
-    out.push(column("Locus tag", false, |row| row.locus_tag.clone().filter(|tag| tag != label(row))));
+    out.push(column("Locus tag", "text", |row| row.locus_tag.clone().filter(|tag| tag != label(row))));
     if differ(rows, |row| &row.kind) {
-        out.push(column("Kind", false, |row| Some(row.kind.clone())));
+        out.push(column("Kind", "text", |row| Some(row.kind.clone())));
     }
     if differ(rows, |row| &row.genome) {
-        out.push(column("Genome", false, |row| Some(row.genome.clone())));
+        out.push(column("Genome", "text", |row| Some(row.genome.clone())));
     }
     if differ(rows, |row| &row.seqid) {
-        out.push(column("Sequence", false, |row| Some(row.seqid.clone())));
+        out.push(column("Sequence", "text", |row| Some(row.seqid.clone())));
     }
-    out.push(column("Start", true, |row| Some(thousands(row.start))));
-    out.push(column("End", true, |row| Some(thousands(row.end))));
-    out.push(column("Strand", false, |row| match row.strand.as_str() {
+    out.push(column("Start", "number", |row| Some(thousands(row.start))));
+    out.push(column("End", "number", |row| Some(thousands(row.end))));
+    out.push(column("Strand", "text", |row| match row.strand.as_str() {
         "-" => Some("−".to_owned()),
         "+" => Some("+".to_owned()),
         _ => None,
     }));
-    out.push(column("Length (bp)", true, |row| Some(thousands(row.length))));
-    out.push(column("aa", true, |row| row.aa.map(thousands)));
-    out.push(column("GC (%)", true, |row| {
+    out.push(column("Length (bp)", "number", |row| Some(thousands(row.length))));
+    out.push(column("aa", "number", |row| row.aa.map(thousands)));
+    out.push(column("GC (%)", "number", |row| {
         let tells = matches!(row.kind.as_str(), "sequence" | "window" | "region");
         row.gc.filter(|_| tells).map(|gc| format!("{gc:.2}"))
     }));
-    out.push(column("Pattern", false, |row| row.pattern.clone()));
-    out.push(column("Members", false, |row| (!row.members.is_empty()).then(|| row.members.join(", "))));
-    out.push(column("Density", true, |row| row.density.map(|density| format!("{density:.2}"))));
-    out.push(column("Product", false, |row| row.product.clone()));
+    out.push(column("Pattern", "text", |row| row.pattern.clone()));
+    out.push(column("Members", "text long", |row| (!row.members.is_empty()).then(|| row.members.join(", "))));
+    out.push(column("Density", "number", |row| row.density.map(|density| format!("{density:.2}"))));
+    out.push(column("Product", "text long", |row| row.product.clone()));
     let shown: Vec<String> = rows.first().map(|row| row.fields.keys().cloned().collect()).unwrap_or_default();
     // What a column of its own tells already is not told again.
     let told = ["product", "gene", "locus_tag", "start", "end", "strand", "length", "aa", "kind", "seqid", "id"];
     for field in shown.into_iter().filter(|field| !told.contains(&&**field)) {
         let title = field.replace('_', " ");
-        out.push(column(&title, false, move |row| row.fields.get(&field).map(|values| values.join("; "))));
+        out.push(column(&title, "text long", move |row| row.fields.get(&field).map(|values| values.join("; "))));
     }
-    out.push(column("Line", true, |row| row.line.map(thousands)));
+    out.push(column("Line", "number", |row| row.line.map(thousands)));
     out.retain(|column| rows.iter().any(|row| (column.cell)(row).is_some_and(|text| !text.is_empty())));
     out
 }
@@ -74,14 +74,14 @@ pub(super) fn rows(answer: &Answer, what: &str) -> Markup {
             table {
                 thead { tr {
                     th scope="col" { "Name" }
-                    @for column in &columns { th scope="col" class=[column.number.then_some("number")] { (column.title) } }
+                    @for column in &columns { th scope="col" class=(column.kind) { (column.title) } }
                 } }
                 tbody {
                     @for row in rows {
                         tr {
                             th scope="row" { a href=(place_of(row)) class=[row.gene.is_some().then_some("gene")] { (label(row)) } }
                             @for column in &columns {
-                                td class=[column.number.then_some("number")] { @if let Some(text) = (column.cell)(row) { (text) } }
+                                td class=(column.kind) { @if let Some(text) = (column.cell)(row) { (text) } }
                             }
                         }
                     }

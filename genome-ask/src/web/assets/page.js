@@ -21,8 +21,19 @@
   };
   show(stored()); // before the body is there
 
+  // Where a picture is wider than the window, what was asked for comes into view.
+  const centre = (within) => {
+    for (const box of within.querySelectorAll(".picture .scroll")) {
+      const marked = box.querySelector(".marked");
+      if (!marked || box.scrollWidth <= box.clientWidth) continue;
+      const [a, b] = [marked.getBoundingClientRect(), box.getBoundingClientRect()];
+      box.scrollLeft += a.x + a.width / 2 - (b.x + b.width / 2);
+    }
+  };
+
   document.addEventListener("DOMContentLoaded", () => {
     show(stored());
+    centre(document);
     document.getElementById("theme").addEventListener("click", () => {
       const next = themes[(themes.indexOf(stored()) + 1) % themes.length];
       try {
@@ -73,6 +84,7 @@
       if (event.detail.target.id !== "turns") return;
       document.getElementById("welcome").open = false;
       const turn = document.querySelector("#turns > .turn:last-child");
+      centre(turn);
       turn.scrollIntoView({ block: "start" });
       if (matchMedia("(hover: hover)").matches) box.focus({ preventScroll: true });
     });
