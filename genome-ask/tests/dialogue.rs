@@ -73,7 +73,9 @@ fn agrees(row: &Value, reply: &Reply, index: &Index) -> Result<(), String> {
     let (ReplyKind::Answered { query, answer } | ReplyKind::Empty { query, answer }) = &reply.kind else {
         return Err(format!("no answer: {}", reply.text));
     };
-    let same = |what: &str, a: String, b: String| if a == b { Ok(()) } else { Err(format!("{what}: {a:.200}, expected {b:.200}")) };
+    let same = |what: &str, a: String, b: String| {
+        if a == b { Ok(()) } else { Err(format!("{what}: {a:.200}, expected {b:.200}")) }
+    };
     same("output", query.output.to_string(), reference.output.to_string())?;
     if matches!(reference.tell, Tell::Rows | Tell::Count | Tell::Exists) {
         same("count", answer.count.to_string(), expected.count.to_string())?;
@@ -81,19 +83,27 @@ fn agrees(row: &Value, reply: &Reply, index: &Index) -> Result<(), String> {
     if reference.tell == Tell::Rows {
         let ids = |answer: &Answer| {
             let ids = answer.rows.iter().map(|row| row.id.clone());
-            if reference.order.is_empty() { ids.collect::<BTreeSet<_>>().into_iter().collect() } else { ids.collect::<Vec<_>>() }
+            if reference.order.is_empty() {
+                ids.collect::<BTreeSet<_>>().into_iter().collect()
+            } else {
+                ids.collect::<Vec<_>>()
+            }
         };
         same("rows", format!("{:?}", ids(answer)), format!("{:?}", ids(&expected)))?;
-        let letters = |answer: &Answer| answer.rows.iter().filter_map(|row| row.sequence.clone()).collect::<BTreeSet<_>>();
+        let letters =
+            |answer: &Answer| answer.rows.iter().filter_map(|row| row.sequence.clone()).collect::<BTreeSet<_>>();
         if reference.extract.is_some() {
             same("letters", format!("{:?}", letters(answer)), format!("{:?}", letters(&expected)))?;
         }
         for field in &reference.show {
-            let values = |answer: &Answer| answer.rows.iter().map(|row| row.fields.get(&field.to_string()).cloned()).collect::<Vec<_>>();
+            let values = |answer: &Answer| {
+                answer.rows.iter().map(|row| row.fields.get(&field.to_string()).cloned()).collect::<Vec<_>>()
+            };
             same(&field.to_string(), format!("{:?}", values(answer)), format!("{:?}", values(&expected)))?;
         }
     }
-    let value = |answer: &Answer| answer.values.first().map(|v| format!("{:.6} {}", v.value, v.unit)).unwrap_or_default();
+    let value =
+        |answer: &Answer| answer.values.first().map(|v| format!("{:.6} {}", v.value, v.unit)).unwrap_or_default();
     if matches!(reference.tell, Tell::Aggregate(..) | Tell::Share(_) | Tell::Gc | Tell::N50 | Tell::Coverage) {
         same("value", value(answer), value(&expected))?;
     }

@@ -38,7 +38,11 @@ pub(crate) fn answer(query: &Query, answer: &Answer) -> String {
                 .iter()
                 .map(|value| format!("{}: {}{}", value.name, number(value.value), unit(&value.unit)))
                 .collect();
-            format!("{}{}.", capital(&values.join("; ")), if answer.rows.len() == 1 { listed(&answer.rows) } else { String::new() })
+            format!(
+                "{}{}.",
+                capital(&values.join("; ")),
+                if answer.rows.len() == 1 { listed(&answer.rows) } else { String::new() }
+            )
         }
     }
 }
@@ -86,7 +90,11 @@ fn one(query: &Query, answer: &Answer, row: &Row) -> String {
     for shown in &query.show {
         let Some(values) = row.fields.get(&shown.to_string()) else { continue };
         let name = field(shown);
-        more.push(if values.is_empty() { format!("{name}: not annotated") } else { format!("{name}: {}", values.join(", ")) });
+        more.push(if values.is_empty() {
+            format!("{name}: not annotated")
+        } else {
+            format!("{name}: {}", values.join(", "))
+        });
     }
     more.push(format!("{} bp", thousands(row.length)));
     if let Some(aa) = row.aa {
@@ -119,7 +127,8 @@ fn listed(rows: &[Row]) -> String {
     if rows.is_empty() {
         return String::new();
     }
-    let told: Vec<String> = rows.iter().take(TOLD).map(|row| format!("{} {}", name_of(row), whereabouts(row))).collect();
+    let told: Vec<String> =
+        rows.iter().take(TOLD).map(|row| format!("{} {}", name_of(row), whereabouts(row))).collect();
     let more = if rows.len() > TOLD { "; \u{2026}" } else { "" };
     format!(": {}{more}", told.join("; "))
 }
@@ -128,15 +137,21 @@ fn groups(query: &Query, answer: &Answer) -> String {
     match &query.tell {
         Tell::CodonUsage => {
             let total = answer.values.first().map_or(0.0, |value| value.value);
-            format!("{} codons in {} coding sequences; the table has each codon.", number(total), thousands(answer.count))
+            format!(
+                "{} codons in {} coding sequences; the table has each codon.",
+                number(total),
+                thousands(answer.count)
+            )
         }
         Tell::Distinct(of) => {
-            let told: Vec<String> = answer.groups.iter().take(20).map(|g| format!("{} ({} rows)", g.key, thousands(g.count))).collect();
+            let told: Vec<String> =
+                answer.groups.iter().take(20).map(|g| format!("{} ({} rows)", g.key, thousands(g.count))).collect();
             let more = if answer.groups.len() > 20 { "; \u{2026}" } else { "" };
             format!("{}: {}{more}.", capital(&field(of)), told.join("; "))
         }
         _ => {
-            let told: Vec<String> = answer.groups.iter().take(20).map(|g| format!("{}: {}", g.key, thousands(g.count))).collect();
+            let told: Vec<String> =
+                answer.groups.iter().take(20).map(|g| format!("{}: {}", g.key, thousands(g.count))).collect();
             let more = if answer.groups.len() > 20 { "; \u{2026}" } else { "" };
             let of = noun(&query.select, answer.count != 1);
             format!("{} {of}; {}{more}.", thousands(answer.count), told.join("; "))

@@ -1,10 +1,12 @@
 //! Queries and answers in words. What is said is made of the query and the answer alone: no other number, no other name.
 
 mod answer;
+mod document;
 mod facts;
 mod query;
 
 pub(crate) use answer::answer;
+pub use document::Document;
 pub(crate) use query::understood;
 
 use crate::query::{Field, Select};
@@ -45,16 +47,20 @@ pub(crate) fn noun(select: &Select, many: bool) -> String {
         Select::Cds => pair("coding sequence", "coding sequences"),
         Select::Feature => pair("feature", "features"),
         Select::Kind(kind) => {
-            let end = if !many { "" } else if kind.len() <= 12 && !kind.contains('_') { "s" } else { " features" };
+            let end = if !many {
+                ""
+            } else if kind.len() <= 12 && !kind.contains('_') {
+                "s"
+            } else {
+                " features"
+            };
             format!("{kind}{end}")
         }
         Select::Sequence => pair("sequence", "sequences"),
         Select::Intergenic => pair("intergenic region", "intergenic regions"),
-        Select::Run { max_gap_bp } => format!(
-            "{} of genes on one strand with gaps of at most {} bp",
-            pair("run", "runs"),
-            thousands(*max_gap_bp)
-        ),
+        Select::Run { max_gap_bp } => {
+            format!("{} of genes on one strand with gaps of at most {} bp", pair("run", "runs"), thousands(*max_gap_bp))
+        }
         Select::Cluster { of, max_gap_bp, min_members } => format!(
             "{} of at least {min_members} {} with gaps of at most {} bp",
             pair("cluster", "clusters"),

@@ -60,7 +60,8 @@ fn rows(query: &Query) -> String {
     }
     let pseudo = query.filters.contains(&Filter::Is(Is::Pseudo)) && query.select == Select::Gene;
     let unknown = |f: &&Filter| !(pseudo && **f == Filter::Is(Is::Pseudo));
-    out += &if pseudo { (if many { "pseudogenes" } else { "pseudogene" }).to_owned() } else { noun(&query.select, many) };
+    out +=
+        &if pseudo { (if many { "pseudogenes" } else { "pseudogene" }).to_owned() } else { noun(&query.select, many) };
     let filters: Vec<Filter> = query.filters.iter().filter(unknown).cloned().collect();
     if !filters.is_empty() {
         out += &format!(" {}", all(&filters, &query.select));

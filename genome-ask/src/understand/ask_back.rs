@@ -20,7 +20,13 @@ pub(super) fn missing(frame: &Frame, genome: Genome<'_>) -> Result<Understanding
     if frame.asks.count {
         return how_many(genome);
     }
-    if frame.refers.it || frame.refers.these || frame.asks.how_long || frame.letters.is_some() || frame.flank.is_some() || !frame.fields.is_empty() {
+    if frame.refers.it
+        || frame.refers.these
+        || frame.asks.how_long
+        || frame.letters.is_some()
+        || frame.flank.is_some()
+        || !frame.fields.is_empty()
+    {
         return Ok(of_what(frame));
     }
     Ok(not_understood(frame, genome))
@@ -34,7 +40,10 @@ pub(super) fn of_what(frame: &Frame) -> Understanding {
     let reading = |text: &str| Reading { text: text.to_owned(), query: None };
     Understanding::Ambiguous {
         ask: "Of which gene? Nothing was asked before that this could mean.".to_owned(),
-        readings: vec![reading("which gene, by name or locus tag"), reading("which position, as 12,000 or chr1:12,000")],
+        readings: vec![
+            reading("which gene, by name or locus tag"),
+            reading("which position, as 12,000 or chr1:12,000"),
+        ],
     }
 }
 
@@ -92,7 +101,10 @@ pub(super) fn not_understood(frame: &Frame, genome: Genome<'_>) -> Understanding
         "I did not understand this question.".to_owned()
     } else {
         let words: Vec<String> = frame.unknown.iter().map(|word| format!("\u{201c}{word}\u{201d}")).collect();
-        format!("I did not understand {}: the annotation has no such words, and I know no other meaning.", words.join(", "))
+        format!(
+            "I did not understand {}: the annotation has no such words, and I know no other meaning.",
+            words.join(", ")
+        )
     };
     Understanding::Declined { reason, unknown: frame.unknown.clone(), suggestions: suggestions(frame, genome) }
 }

@@ -8,9 +8,7 @@ use super::vocabulary::Genome;
 use super::{Understanding, ask_back};
 use crate::biology::enzymes;
 use crate::error::Result;
-use crate::query::{
-    Aggregate, Compare, Extract, Field, Filter, Is, Output, Place, Query, Select, Side, Tell,
-};
+use crate::query::{Aggregate, Compare, Extract, Field, Filter, Is, Output, Place, Query, Select, Side, Tell};
 
 /// A distance where a question says "near" alone.
 const NEAR_BP: u64 = 10_000;
@@ -63,8 +61,11 @@ fn whole(frame: &Frame, genome: Genome<'_>) -> Result<Option<Query>> {
         return Ok(Some(on(named_filter(query, frame), frame)));
     }
     let coding = frame.filters.iter().any(|(_, filter)| *filter == Filter::Is(Is::Coding));
-    let second_noun = frame.nouns.iter().any(|(_, noun)| matches!(noun, Noun::Cds | Noun::Gene | Noun::Protein | Noun::Intergenic));
-    if frame.coverage && of_genome || (frame.share && frame.has(&Noun::Genome) && (coding || second_noun) && !frame.has_text_filter()) {
+    let second_noun =
+        frame.nouns.iter().any(|(_, noun)| matches!(noun, Noun::Cds | Noun::Gene | Noun::Protein | Noun::Intergenic));
+    if frame.coverage && of_genome
+        || (frame.share && frame.has(&Noun::Genome) && (coding || second_noun) && !frame.has_text_filter())
+    {
         let select = match noun {
             Some(Noun::Gene) => Select::Gene,
             Some(Noun::Intergenic) => Select::Intergenic,
@@ -80,7 +81,13 @@ fn whole(frame: &Frame, genome: Genome<'_>) -> Result<Option<Query>> {
     }
     let sizes = frame.fields.iter().any(|field| matches!(field, Field::Length | Field::Aa)) || frame.asks.how_long;
     let alone = frame.names.is_empty() && frame.relation.is_none() && frame.extreme.is_none();
-    if sizes && of_genome && alone && frame.sizes.is_empty() && frame.filters.is_empty() && frame.aggregate.is_none_or(|a| a == Aggregate::Sum) {
+    if sizes
+        && of_genome
+        && alone
+        && frame.sizes.is_empty()
+        && frame.filters.is_empty()
+        && frame.aggregate.is_none_or(|a| a == Aggregate::Sum)
+    {
         if !frame.on.is_empty() {
             let mut query = on(Query::new(Select::Sequence), frame);
             query.show = vec![Field::Length];
@@ -91,7 +98,8 @@ fn whole(frame: &Frame, genome: Genome<'_>) -> Result<Option<Query>> {
         }
         return Ok(Some(Query::new(Select::Sequence).tell(Tell::Aggregate(Aggregate::Sum, Field::Length))));
     }
-    if matches!(frame.letters, Some(Letters::Any | Letters::Of(Extract::Dna))) && frame.names.is_empty()
+    if matches!(frame.letters, Some(Letters::Any | Letters::Of(Extract::Dna)))
+        && frame.names.is_empty()
         && let Some(region) = &frame.region
         && matches!(noun, None | Some(Noun::Region | Noun::Sequence | Noun::Genome))
     {
@@ -101,8 +109,13 @@ fn whole(frame: &Frame, genome: Genome<'_>) -> Result<Option<Query>> {
         query.extract = Some(Extract::Dna);
         return Ok(Some(query));
     }
-    if noun == Some(&Noun::Sequence) && !frame.on.is_empty() && frame.names.is_empty() && frame.letters.is_none() && frame.fields.is_empty()
-        && frame.filters.is_empty() && frame.relation.is_none()
+    if noun == Some(&Noun::Sequence)
+        && !frame.on.is_empty()
+        && frame.names.is_empty()
+        && frame.letters.is_none()
+        && frame.fields.is_empty()
+        && frame.filters.is_empty()
+        && frame.relation.is_none()
     {
         return Ok(Some(on(Query::new(Select::Sequence), frame)));
     }
@@ -113,7 +126,10 @@ fn whole(frame: &Frame, genome: Genome<'_>) -> Result<Option<Query>> {
 fn motif(frame: &Frame) -> Query {
     // `PstI sites (CTGCAG)` are one thing.
     let is_site = |pattern: &String| {
-        frame.patterns.iter().any(|name| name != pattern && enzymes::site(name).is_some_and(|(_, site)| site == pattern))
+        frame
+            .patterns
+            .iter()
+            .any(|name| name != pattern && enzymes::site(name).is_some_and(|(_, site)| site == pattern))
     };
     let mut patterns = frame.patterns.clone();
     patterns.retain(|pattern| !is_site(pattern));
@@ -127,7 +143,8 @@ fn motif(frame: &Frame) -> Query {
 /// How many per cent of the rows are so.
 fn share(frame: &Frame) -> Option<Query> {
     let mut filters: Vec<Filter> = frame.filters.iter().map(|(_, filter)| filter.clone()).collect();
-    let first = frame.nouns.iter().find(|(_, noun)| !matches!(noun, Noun::Genome | Noun::Sequence)).map(|(_, noun)| noun);
+    let first =
+        frame.nouns.iter().find(|(_, noun)| !matches!(noun, Noun::Genome | Noun::Sequence)).map(|(_, noun)| noun);
     let start_codon = filters.iter().any(|filter| matches!(filter, Filter::Text(Field::StartCodon, ..)));
     let Subject { select, filters: mut base } = match first {
         Some(Noun::Cds) => Subject { select: Select::Cds, filters: vec![Filter::Is(Is::Translated)] },
@@ -140,9 +157,12 @@ fn share(frame: &Frame) -> Option<Query> {
         Some(noun) => subject(noun),
     };
     let size_field = if select == Select::Protein { Field::Aa } else { Field::Length };
-    filters.extend(frame.sizes.iter().map(|(field, compare)| {
-        Filter::Number(field.clone().unwrap_or_else(|| size_field.clone()), *compare)
-    }));
+    filters.extend(
+        frame
+            .sizes
+            .iter()
+            .map(|(field, compare)| Filter::Number(field.clone().unwrap_or_else(|| size_field.clone()), *compare)),
+    );
     for (_, noun) in frame.nouns.iter().skip(1) {
         match noun {
             Noun::Pseudogene => filters.push(Filter::Is(Is::Pseudo)),
@@ -193,7 +213,8 @@ fn gc(frame: &Frame) -> Option<Query> {
             Some(on(Query::new(Select::Sequence).tell(Tell::Gc), frame))
         }
         noun => {
-            let Subject { select, filters } = noun.map_or(Subject { select: Select::Protein, filters: Vec::new() }, subject);
+            let Subject { select, filters } =
+                noun.map_or(Subject { select: Select::Protein, filters: Vec::new() }, subject);
             let mut query = Query::new(select).tell(Tell::Gc);
             query.filters = filters;
             Some(with_filters(query, frame))
@@ -252,9 +273,11 @@ fn place(query: &mut Query, frame: &Frame) {
         let inside = matches!(frame.relation, Some((_, Relation::Inside)));
         let place = Place::Region(region);
         query.filters.push(match (frame.relation, frame.distance) {
-            (Some((_, Relation::Near)), distance) => {
-                Filter::Near { of: place, distance_bp: distance.unwrap_or(NEAR_BP), side: frame.side.unwrap_or_default() }
-            }
+            (Some((_, Relation::Near)), distance) => Filter::Near {
+                of: place,
+                distance_bp: distance.unwrap_or(NEAR_BP),
+                side: frame.side.unwrap_or_default(),
+            },
             (Some((_, Relation::NextTo | Relation::EitherSide | Relation::Next | Relation::Previous)), _) => {
                 Filter::NextTo { of: place, count: 1, side: frame.side.unwrap_or_default() }
             }
@@ -297,12 +320,8 @@ pub(super) fn related(frame: &Frame, relation: Relation, of: Place) -> Option<Fi
             let many = number.or(frame.first).unwrap_or(if plural || frame.wants_many() { NEIGHBOURS } else { 1 });
             Filter::NextTo { of, count: many, side: side.unwrap_or_default() }
         }
-        Relation::Next => {
-            Filter::NextTo { of, count: number.unwrap_or(1), side: side.unwrap_or(Side::Downstream) }
-        }
-        Relation::Previous => {
-            Filter::NextTo { of, count: number.unwrap_or(1), side: side.unwrap_or(Side::Upstream) }
-        }
+        Relation::Next => Filter::NextTo { of, count: number.unwrap_or(1), side: side.unwrap_or(Side::Downstream) },
+        Relation::Previous => Filter::NextTo { of, count: number.unwrap_or(1), side: side.unwrap_or(Side::Upstream) },
         Relation::Overlaps => Filter::Overlaps(of),
         Relation::Inside => Filter::Inside(of),
         Relation::Between | Relation::Adjacent => return None,
@@ -314,7 +333,10 @@ fn target(frame: &Frame, at: usize, query: &mut Query) -> Option<Place> {
     if let Some((_, name)) = frame.names.iter().find(|(place, _)| *place > at).or(frame.names.first()) {
         return Some(Place::Named(name.clone()));
     }
-    let behind = frame.nouns.iter().find(|(place, noun)| *place > at && !matches!(noun, Noun::Neighbour | Noun::Genome | Noun::Sequence));
+    let behind = frame
+        .nouns
+        .iter()
+        .find(|(place, noun)| *place > at && !matches!(noun, Noun::Neighbour | Noun::Genome | Noun::Sequence));
     let (there, here): (Vec<_>, Vec<_>) = frame.filters.iter().cloned().partition(|(place, _)| *place > at);
     let mut filters: Vec<Filter> = there.into_iter().map(|(_, filter)| filter).collect();
     let select = match behind {
@@ -336,7 +358,10 @@ fn target(frame: &Frame, at: usize, query: &mut Query) -> Option<Place> {
 /// Questions about features.
 fn features(frame: &Frame) -> Option<Query> {
     let names = names(frame);
-    if matches!(frame.relation, Some((_, Relation::Adjacent | Relation::NextTo))) && names.len() >= 2 && !frame.asks.list {
+    if matches!(frame.relation, Some((_, Relation::Adjacent | Relation::NextTo)))
+        && names.len() >= 2
+        && !frame.asks.list
+    {
         return Some(Query::new(Select::Gene).tell(Tell::Adjacent).filter(Filter::Named(names)));
     }
     if let Some(noun) = frame.noun()
@@ -356,10 +381,13 @@ fn features(frame: &Frame) -> Option<Query> {
 
 /// A noun with filters.
 fn list(frame: &Frame, relates: bool) -> Option<Query> {
-    let about_function = frame.has_text_filter() || frame.filters.iter().any(|(_, f)| *f == Filter::Is(Is::UnknownFunction));
+    let about_function =
+        frame.has_text_filter() || frame.filters.iter().any(|(_, f)| *f == Filter::Is(Is::UnknownFunction));
     let related = relates && (!frame.names.is_empty() || frame.region.is_some());
     let Subject { select, filters } = match frame.noun() {
-        None | Some(Noun::Genome | Noun::Region | Noun::Neighbour | Noun::Gene | Noun::CodingGene) if about_function && !relates => {
+        None | Some(Noun::Genome | Noun::Region | Noun::Neighbour | Noun::Gene | Noun::CodingGene)
+            if about_function && !relates =>
+        {
             Subject { select: Select::Protein, filters: Vec::new() }
         }
         None | Some(Noun::Genome | Noun::Region | Noun::Neighbour) if related => {
@@ -421,7 +449,10 @@ pub(super) fn tell(query: &mut Query, frame: &Frame) {
             (Some(field), _) => field,
             (None, _) => Field::Length,
         };
-        if query.select == Select::Protein && field == Field::Aa && !query.filters.iter().any(|f| matches!(f, Filter::Named(_))) {
+        if query.select == Select::Protein
+            && field == Field::Aa
+            && !query.filters.iter().any(|f| matches!(f, Filter::Named(_)))
+        {
             // Lengths of proteins are those of all coding sequences with a translation.
             query.select = Select::Cds;
             query.filters.insert(0, Filter::Is(Is::Translated));
@@ -457,7 +488,9 @@ fn size_of(select: &Select) -> Field {
 pub(super) fn order(query: &mut Query, frame: &Frame) {
     let by_field = frame.fields.iter().find(|field| is_number(field) || **field == Field::Start).cloned();
     let size = size_of(&query.select);
-    let in_select = |field: Field| if field == Field::Length && size == Field::Aa && frame.noun() != Some(&Noun::Gene) { Field::Aa } else { field };
+    let in_select = |field: Field| {
+        if field == Field::Length && size == Field::Aa && frame.noun() != Some(&Noun::Gene) { Field::Aa } else { field }
+    };
     if let Some(Extreme { descending, by, rows }) = &frame.extreme {
         let by = by.clone().or_else(|| by_field.clone().filter(|_| frame.order)).map_or(size.clone(), in_select);
         let descending = if rows.is_some() && frame.direction.is_some() && frame.only_top() {
@@ -471,7 +504,11 @@ pub(super) fn order(query: &mut Query, frame: &Frame) {
         let single = many.is_none();
         let limit = many.unwrap_or(1);
         // All that share the first place are told; runs and clusters have one.
-        let ties = single && !matches!(query.select, Select::Run { .. } | Select::Cluster { .. } | Select::Intergenic | Select::Sequence);
+        let ties = single
+            && !matches!(
+                query.select,
+                Select::Run { .. } | Select::Cluster { .. } | Select::Intergenic | Select::Sequence
+            );
         query.limit = Some(crate::query::Limit { rows: limit, ties });
         return;
     }
@@ -503,7 +540,8 @@ fn show(query: &mut Query, frame: &Frame) {
 pub(super) fn letters(query: &mut Query, frame: &Frame) {
     if let Some((side, bases)) = frame.flank {
         let bases = bases.or(frame.distance).unwrap_or(300);
-        query.extract = Some(if side == Side::Downstream { Extract::Downstream(bases) } else { Extract::Upstream(bases) });
+        query.extract =
+            Some(if side == Side::Downstream { Extract::Downstream(bases) } else { Extract::Upstream(bases) });
         query.tell = Tell::Rows;
         return;
     }
@@ -570,7 +608,10 @@ fn computed(frame: &Frame, noun: &Noun) -> Option<Query> {
     // The cluster for something is the one with most of it.
     if matches!(query.select, Select::Cluster { .. }) && frame.asks.place && query.limit.is_none() {
         query = query.order_by(Field::Members, true).limit(1, false);
-    } else if matches!(query.select, Select::Run { .. } | Select::Cluster { .. }) && query.order.is_empty() && query.tell == Tell::Rows {
+    } else if matches!(query.select, Select::Run { .. } | Select::Cluster { .. })
+        && query.order.is_empty()
+        && query.tell == Tell::Rows
+    {
         query = query.order_by(Field::Members, true);
     }
     Some(query)
@@ -602,7 +643,14 @@ fn of_names(frame: &Frame, names: Vec<String>) -> Query {
     query = with_filters(query, frame);
     if frame.asks.count && frame.fields.is_empty() {
         query.tell = Tell::Count;
-    } else if frame.asks.exists && !frame.asks.list && !frame.asks.does && frame.fields.is_empty() && frame.letters.is_none() && frame.flank.is_none() && !frame.asks.place {
+    } else if frame.asks.exists
+        && !frame.asks.list
+        && !frame.asks.does
+        && frame.fields.is_empty()
+        && frame.letters.is_none()
+        && frame.flank.is_none()
+        && !frame.asks.place
+    {
         query.tell = Tell::Exists;
         return query;
     }
@@ -616,4 +664,3 @@ fn of_names(frame: &Frame, names: Vec<String>) -> Query {
     letters(&mut query, frame);
     query
 }
-

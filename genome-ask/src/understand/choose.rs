@@ -11,11 +11,13 @@ pub(super) fn reading(question: &str, frame: &Frame, readings: &[Reading]) -> Op
         return None;
     }
     let said = fold(question.trim_end_matches(['?', '.', '!']));
-    let words: Vec<&str> = said.split(' ').filter(|word| !["the", "one", "a", "please", "of", "number"].contains(word)).collect();
+    let words: Vec<&str> =
+        said.split(' ').filter(|word| !["the", "one", "a", "please", "of", "number"].contains(word)).collect();
     if words.is_empty() || words.len() > 4 {
         return None;
     }
-    const ORDINALS: [&str; 10] = ["first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth"];
+    const ORDINALS: [&str; 10] =
+        ["first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth"];
     if let [word] = words[..] {
         let number = word.parse().ok().or_else(|| ORDINALS.iter().position(|o| *o == word).map(|at| at + 1));
         if let Some(number) = number.or_else(|| frame.numbers.first().map(|n| *n as usize)) {

@@ -1,12 +1,12 @@
 //! Questions that lean on the one before: "of these", "and on the minus strand?", "its sequence", "as FASTA".
 
+use super::Understanding;
 use super::ask_back;
 use super::build::{self, letters, order, related, with_filters};
 use super::frame::{Frame, Relation};
 use super::lexicon::{Letters, Noun};
 use super::subject::subject;
 use super::vocabulary::Genome;
-use super::Understanding;
 use crate::dialogue::Memory;
 use crate::error::Result;
 use crate::query::{Extract, Field, Filter, Is, Match, Output, Place, Query, Select, Tell};
@@ -23,11 +23,16 @@ pub(super) fn follow(frame: &Frame, memory: &Memory, genome: Genome<'_>) -> Resu
         return Ok(Some(done(query, frame)));
     }
     let only_these = frame.refers.these || (frame.refers.it && frame.names.is_empty());
-    let beside_it = frame.names.is_empty() && frame.region.is_none() && frame.relation.is_some_and(|(at, relation)| match relation {
-        Relation::Next | Relation::Previous => true,
-        Relation::Adjacent => false,
-        _ => !frame.nouns.iter().any(|(place, noun)| *place > at && *noun != Noun::Neighbour) && !frame.filters.iter().any(|(place, _)| *place > at),
-    });
+    let beside_it = frame.names.is_empty()
+        && frame.region.is_none()
+        && frame.relation.is_some_and(|(at, relation)| match relation {
+            Relation::Next | Relation::Previous => true,
+            Relation::Adjacent => false,
+            _ => {
+                !frame.nouns.iter().any(|(place, noun)| *place > at && *noun != Noun::Neighbour)
+                    && !frame.filters.iter().any(|(place, _)| *place > at)
+            }
+        });
     let fragment = !alone || beside_it || frame.refers.only && frame.names.is_empty();
     if !only_these && !fragment {
         return Ok(None);
@@ -44,13 +49,21 @@ pub(super) fn follow(frame: &Frame, memory: &Memory, genome: Genome<'_>) -> Resu
         return Ok(None);
     }
     // One gene is spoken of: what is asked of it is asked by its name.
-    if frame.refers.it && let [subject] = &memory.subjects[..] && asks_of_one(frame) {
+    if frame.refers.it
+        && let [subject] = &memory.subjects[..]
+        && asks_of_one(frame)
+    {
         let mut named = frame.clone();
         named.names = vec![(0, subject.clone())];
         named.refers = Default::default();
         return build::build(&named, genome).map(Some);
     }
-    if let [subject] = &memory.subjects[..] && asks_of_one(frame) && !frame.refers.these && frame.extreme.is_none() && frame.output.is_none() {
+    if let [subject] = &memory.subjects[..]
+        && asks_of_one(frame)
+        && !frame.refers.these
+        && frame.extreme.is_none()
+        && frame.output.is_none()
+    {
         let mut named = frame.clone();
         named.names = vec![(0, subject.clone())];
         return build::build(&named, genome).map(Some);
@@ -64,7 +77,12 @@ fn done(query: Query, frame: &Frame) -> Understanding {
 
 fn says_anything(frame: &Frame) -> bool {
     let asks = frame.asks;
-    asks.count || asks.list || asks.place || asks.does || asks.how_long || asks.exists
+    asks.count
+        || asks.list
+        || asks.place
+        || asks.does
+        || asks.how_long
+        || asks.exists
         || !frame.filters.is_empty()
         || !frame.sizes.is_empty()
         || !frame.on.is_empty()
@@ -84,20 +102,47 @@ fn says_anything(frame: &Frame) -> bool {
 }
 
 fn asks_of_one(frame: &Frame) -> bool {
-    frame.asks.does || frame.asks.how_long || frame.asks.place || !frame.fields.is_empty() || frame.letters.is_some() || frame.flank.is_some() || frame.codon_usage
+    frame.asks.does
+        || frame.asks.how_long
+        || frame.asks.place
+        || !frame.fields.is_empty()
+        || frame.letters.is_some()
+        || frame.flank.is_some()
+        || frame.codon_usage
 }
 
 /// "And lacY?", "what about chromosome V?", "and tRNAs?": the last question with another thing in its place.
 fn instead(frame: &Frame, last: &Query) -> Option<Query> {
-    let bare = !frame.asks.count && !frame.asks.list && !frame.asks.does && !frame.asks.place && !frame.asks.exists && !frame.asks.how_long
-        && frame.sizes.is_empty() && frame.extreme.is_none() && frame.fields.is_empty() && frame.letters.is_none() && frame.flank.is_none()
-        && frame.relation.is_none() && !frame.refers.these && !frame.refers.it && !frame.refers.only && frame.aggregate.is_none();
+    let bare = !frame.asks.count
+        && !frame.asks.list
+        && !frame.asks.does
+        && !frame.asks.place
+        && !frame.asks.exists
+        && !frame.asks.how_long
+        && frame.sizes.is_empty()
+        && frame.extreme.is_none()
+        && frame.fields.is_empty()
+        && frame.letters.is_none()
+        && frame.flank.is_none()
+        && frame.relation.is_none()
+        && !frame.refers.these
+        && !frame.refers.it
+        && !frame.refers.only
+        && frame.aggregate.is_none();
     if !frame.refers.about || !bare {
         return None;
     }
     let mut query = last.clone();
-    let nouns: Vec<&Noun> = frame.nouns.iter().map(|(_, noun)| noun).filter(|noun| !matches!(noun, Noun::Sequence | Noun::Genome)).collect();
-    if let [(_, name)] = &frame.names[..] && nouns.is_empty() && frame.filters.is_empty() {
+    let nouns: Vec<&Noun> = frame
+        .nouns
+        .iter()
+        .map(|(_, noun)| noun)
+        .filter(|noun| !matches!(noun, Noun::Sequence | Noun::Genome))
+        .collect();
+    if let [(_, name)] = &frame.names[..]
+        && nouns.is_empty()
+        && frame.filters.is_empty()
+    {
         let mut found = false;
         for filter in &mut query.filters {
             found |= rename(filter, name);
@@ -105,7 +150,11 @@ fn instead(frame: &Frame, last: &Query) -> Option<Query> {
         return found.then_some(query);
     }
     let about_strand = matches!(&frame.filters[..], [(_, Filter::Strand(_))]);
-    if nouns.is_empty() && frame.names.is_empty() && (!frame.on.is_empty() || about_strand) && (frame.filters.is_empty() || about_strand) {
+    if nouns.is_empty()
+        && frame.names.is_empty()
+        && (!frame.on.is_empty() || about_strand)
+        && (frame.filters.is_empty() || about_strand)
+    {
         replace_places(&mut query, frame);
         query.filters.extend(frame.filters.iter().map(|(_, filter)| filter.clone()));
         query.filters.extend(frame.on.iter().map(|name| Filter::On(name.clone())));
@@ -162,7 +211,11 @@ fn beside(frame: &Frame, relation: Relation, last: &Query, memory: &Memory) -> U
         [] => return ask_back::of_what(frame),
         // "The next one" of many is not one.
         _ if frame.refers.it || matches!(relation, Relation::Next | Relation::Previous) => return which_one(memory),
-        _ if matches!(last.select, Select::Gene | Select::Protein | Select::Cds | Select::Feature | Select::Kind(_)) && last.limit.is_none() => {
+        _ if matches!(
+            last.select,
+            Select::Gene | Select::Protein | Select::Cds | Select::Feature | Select::Kind(_)
+        ) && last.limit.is_none() =>
+        {
             Place::Each(Box::new(last.select.clone()), last.filters.clone())
         }
         _ => return which_one(memory),
@@ -194,7 +247,10 @@ fn refine(frame: &Frame, last: &Query) -> Query {
     let mut query = last.clone();
     replace_places(&mut query, frame);
     // What is told about one number of all rows is not told about some of them.
-    if matches!(query.tell, Tell::Aggregate(..) | Tell::Distinct(_) | Tell::Gc | Tell::N50 | Tell::Coverage | Tell::Exists | Tell::Adjacent) {
+    if matches!(
+        query.tell,
+        Tell::Aggregate(..) | Tell::Distinct(_) | Tell::Gc | Tell::N50 | Tell::Coverage | Tell::Exists | Tell::Adjacent
+    ) {
         query.tell = Tell::Rows;
     }
     // "How many of these 10": the limit chose them.
@@ -239,7 +295,14 @@ fn refine(frame: &Frame, last: &Query) -> Query {
     if frame.asks.count {
         query.tell = Tell::Count;
         query.extract = None;
-    } else if frame.asks.list || frame.asks.place || frame.asks.does || frame.extreme.is_some() || frame.order || frame.direction.is_some() || frame.letters.is_some() {
+    } else if frame.asks.list
+        || frame.asks.place
+        || frame.asks.does
+        || frame.extreme.is_some()
+        || frame.order
+        || frame.direction.is_some()
+        || frame.letters.is_some()
+    {
         query.tell = Tell::Rows;
     }
     order(&mut query, frame);

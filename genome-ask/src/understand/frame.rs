@@ -112,10 +112,13 @@ impl Frame {
         let container = |noun: &&Noun| matches!(noun, Noun::Sequence | Noun::Genome | Noun::Neighbour | Noun::Region);
         let mut own = self.nouns.iter().filter(|(at, _)| *at < relation).map(|(_, noun)| noun);
         let mut all = self.nouns.iter().map(|(_, noun)| noun);
-        own.clone().find(|noun| !container(noun)).or_else(|| {
-            // "within 1 kb of a tRNA": the noun behind belongs to the place.
-            if relation == usize::MAX { all.find(|noun| !container(noun)) } else { None }
-        }).or_else(|| own.find(|noun| !matches!(noun, Noun::Neighbour)))
+        own.clone()
+            .find(|noun| !container(noun))
+            .or_else(|| {
+                // "within 1 kb of a tRNA": the noun behind belongs to the place.
+                if relation == usize::MAX { all.find(|noun| !container(noun)) } else { None }
+            })
+            .or_else(|| own.find(|noun| !matches!(noun, Noun::Neighbour)))
     }
 
     pub(super) fn has(&self, noun: &Noun) -> bool {

@@ -68,12 +68,7 @@ pub(super) fn items(
 }
 
 /// Words that nobody knows, as those that they were meant for.
-fn correct(
-    question: &str,
-    tokens: &mut [Token],
-    genome: Genome<'_>,
-    corrections: &mut Vec<Correction>,
-) -> Result<()> {
+fn correct(question: &str, tokens: &mut [Token], genome: Genome<'_>, corrections: &mut Vec<Correction>) -> Result<()> {
     for token in tokens.iter_mut().filter(|t| t.kind == Kind::Word) {
         let written = &question[token.span.clone()];
         let word = american_fold(&token.text);
@@ -88,10 +83,12 @@ fn correct(
             let lexicon = lexicon().words().iter().map(String::as_str);
             let products = genome.product_words()?.iter().map(String::as_str);
             let products = products.filter(|word| word.chars().all(char::is_alphabetic));
-            nearest(&word, lexicon.chain(products)).or_else(|| {
-                let names = genome.names().ok()?;
-                (word.len() < 6).then(|| swapped(&word, names.iter().map(String::as_str))).flatten()
-            }).map(str::to_owned)
+            nearest(&word, lexicon.chain(products))
+                .or_else(|| {
+                    let names = genome.names().ok()?;
+                    (word.len() < 6).then(|| swapped(&word, names.iter().map(String::as_str))).flatten()
+                })
+                .map(str::to_owned)
         } else {
             None
         };
@@ -118,7 +115,10 @@ pub(super) fn looks_like_gene(text: &str) -> bool {
     let inner_upper = rest.chars().any(char::is_uppercase);
     let digits = text.chars().any(|c| c.is_ascii_digit());
     let letters = text.chars().any(char::is_alphabetic);
-    letters && ((lower_first && inner_upper) || digits || text.contains('_')) && !text.ends_with("RNA") && !text.ends_with("RNAs")
+    letters
+        && ((lower_first && inner_upper) || digits || text.contains('_'))
+        && !text.ends_with("RNA")
+        && !text.ends_with("RNAs")
 }
 
 struct Reader<'a> {
@@ -146,7 +146,9 @@ impl<'a> Reader<'a> {
     /// As read, typing errors mended.
     fn read(&self, count: usize) -> String {
         match count {
-            1 if self.tokens[self.at].kind == Kind::Word && !self.tokens[self.at].text.eq_ignore_ascii_case(self.written(1)) => {
+            1 if self.tokens[self.at].kind == Kind::Word
+                && !self.tokens[self.at].text.eq_ignore_ascii_case(self.written(1)) =>
+            {
                 self.tokens[self.at].text.clone()
             }
             _ => self.written(count).to_owned(),
@@ -197,13 +199,19 @@ impl<'a> Reader<'a> {
         }
         for count in (1..=longest).rev() {
             let text = self.written(count);
-            if count > 1 && let Some(region) = region(text) {
+            if count > 1
+                && let Some(region) = region(text)
+            {
                 if self.genome.is_sequence(region.seqid.as_deref().unwrap_or_default())? {
                     self.push(Piece::Region(region), count);
                     return Ok(true);
                 }
             }
-            if count > 1 && let Some(go) = text.to_uppercase().strip_prefix("GO:") && !go.is_empty() && go.bytes().all(|b| b.is_ascii_digit()) {
+            if count > 1
+                && let Some(go) = text.to_uppercase().strip_prefix("GO:")
+                && !go.is_empty()
+                && go.bytes().all(|b| b.is_ascii_digit())
+            {
                 self.push(Piece::Accession(Field::Go, format!("GO:{go}")), count);
                 return Ok(true);
             }
@@ -232,7 +240,9 @@ impl<'a> Reader<'a> {
         let token = &self.tokens[self.at];
         let text = &token.text;
         let dotted = text.starts_with(|c: char| c.is_ascii_digit())
-            && text.split('.').all(|part| part == "-" || (!part.is_empty() && part.bytes().all(|b| b.is_ascii_digit())));
+            && text
+                .split('.')
+                .all(|part| part == "-" || (!part.is_empty() && part.bytes().all(|b| b.is_ascii_digit())));
         let after_ec = || {
             let last = self.out.iter().rev().take(4);
             last.filter_map(Item::sense).any(|sense| *sense == Sense::Field(Field::Ec))
@@ -242,7 +252,8 @@ impl<'a> Reader<'a> {
         if dotted && (class >= 2 || after_ec()) {
             let ec = text.trim_end_matches(".-").to_owned();
             // `in class 2.7`
-            if self.out.last().is_some_and(|item| item.piece == Piece::Word && item.text.eq_ignore_ascii_case("class")) {
+            if self.out.last().is_some_and(|item| item.piece == Piece::Word && item.text.eq_ignore_ascii_case("class"))
+            {
                 self.out.pop();
             }
             self.push(Piece::Accession(Field::Ec, ec), 1);
@@ -256,12 +267,17 @@ impl<'a> Reader<'a> {
         let (value, count) = match token.kind {
             Kind::Number(value) => (value, 1),
             Kind::Word => {
-                let words: Vec<&str> =
-                    self.tokens[self.at..].iter().take(8).take_while(|t| t.kind == Kind::Word).map(|t| &*t.text).collect();
+                let words: Vec<&str> = self.tokens[self.at..]
+                    .iter()
+                    .take(8)
+                    .take_while(|t| t.kind == Kind::Word)
+                    .map(|t| &*t.text)
+                    .collect();
                 let Some((value, count)) = number_words(&words) else { return false };
                 // `two-component` is no number, nor is the `one` of `that one`.
                 let hyphen = self.tokens.get(self.at + count).is_some_and(|t| t.glued && t.kind == Kind::Sign('-'));
-                let reference = words[0] == "one" && count == 1 && !words.get(1).is_some_and(|w| unit(w).is_some() || *w == "of");
+                let reference =
+                    words[0] == "one" && count == 1 && !words.get(1).is_some_and(|w| unit(w).is_some() || *w == "of");
                 if hyphen || (reference && lexicon().longest(&["one"]).is_some()) {
                     return false;
                 }
@@ -359,7 +375,9 @@ impl<'a> Reader<'a> {
 
     /// `ABC transporter`, `LysR family`: with the next word it stands in products.
     fn is_in_phrase(&self, text: &str) -> Result<bool> {
-        let Some(next) = self.tokens.get(self.at + 1).filter(|token| token.kind == Kind::Word) else { return Ok(false) };
+        let Some(next) = self.tokens.get(self.at + 1).filter(|token| token.kind == Kind::Word) else {
+            return Ok(false);
+        };
         for form in forms(&next.text) {
             if self.genome.phrase(Column::Product, &format!("{text} {form}"))? > 0 {
                 return Ok(true);

@@ -186,9 +186,9 @@ impl Lexicon {
 /// `key: phrase; phrase` of each line that is no comment.
 fn entries(text: &'static str) -> impl Iterator<Item = (&'static str, impl Iterator<Item = &'static str>)> {
     let lines = text.lines().filter(|line| !line.starts_with('#'));
-    lines.filter_map(|line| line.split_once(": ")).map(|(key, phrases)| {
-        (key.trim(), phrases.split(';').map(str::trim).filter(|phrase| !phrase.is_empty()))
-    })
+    lines
+        .filter_map(|line| line.split_once(": "))
+        .map(|(key, phrases)| (key.trim(), phrases.split(';').map(str::trim).filter(|phrase| !phrase.is_empty())))
 }
 
 /// As words are compared: lower case, American, hyphens and other signs as blanks.

@@ -38,12 +38,15 @@ pub(crate) enum Understanding {
     Declined { reason: String, unknown: Vec<String>, suggestions: Vec<String> },
 }
 
+/// Words of questions that begin so.
+pub(crate) fn words_beginning(beginning: &str) -> impl Iterator<Item = &'static str> + '_ {
+    let words = lexicon::lexicon().words();
+    let from = words.partition_point(|word| word.as_str() < beginning);
+    words[from..].iter().map(String::as_str).take_while(move |word| word.starts_with(beginning))
+}
+
 /// Reads a question that is [`clean`].
-pub(crate) fn understand(
-    question: &str,
-    index: &Index,
-    memory: &Memory,
-) -> Result<(Understanding, Vec<Correction>)> {
+pub(crate) fn understand(question: &str, index: &Index, memory: &Memory) -> Result<(Understanding, Vec<Correction>)> {
     let genome = Genome { index };
     let mut corrections = Vec::new();
     let tokens = tokens::tokens(question);
@@ -84,5 +87,10 @@ fn is_foreign(frame: &Frame) -> bool {
 fn suggestions(frame: &Frame, genome: Genome<'_>) -> Vec<String> {
     let _ = frame;
     let examples = crate::dialogue::examples_of(genome.index);
-    examples.into_iter().filter(|e| e.category != "Going on").filter_map(|e| e.questions.into_iter().next()).take(3).collect()
+    examples
+        .into_iter()
+        .filter(|e| e.category != "Going on")
+        .filter_map(|e| e.questions.into_iter().next())
+        .take(3)
+        .collect()
 }

@@ -39,8 +39,31 @@ struct Rules<'a> {
 
 /// Words that may be part of a function's name although they mean something else alone.
 const CONTENT: [&str; 26] = [
-    "protein", "proteins", "dna", "rna", "trna", "rrna", "mrna", "tmrna", "gene", "genes", "translation", "transcription",
-    "repeat", "site", "coding", "sequence", "membrane", "small", "large", "long", "short", "major", "minor", "peptide", "acting",
+    "protein",
+    "proteins",
+    "dna",
+    "rna",
+    "trna",
+    "rrna",
+    "mrna",
+    "tmrna",
+    "gene",
+    "genes",
+    "translation",
+    "transcription",
+    "repeat",
+    "site",
+    "coding",
+    "sequence",
+    "membrane",
+    "small",
+    "large",
+    "long",
+    "short",
+    "major",
+    "minor",
+    "peptide",
+    "acting",
     "phage",
 ];
 
@@ -110,7 +133,9 @@ impl<'a> Rules<'a> {
             Piece::Sign('.') => true,
             Piece::Sense(Sense::About) => true,
             Piece::Sense(Sense::On) => self.items[first + 1].text == "to",
-            Piece::Sense(_) | Piece::Word => ["through", "until", "till", "up to"].contains(&&*self.items[first + 1].text),
+            Piece::Sense(_) | Piece::Word => {
+                ["through", "until", "till", "up to"].contains(&&*self.items[first + 1].text)
+            }
             _ => false,
         };
         if !joint {
@@ -131,7 +156,8 @@ impl<'a> Rules<'a> {
             return true;
         }
         if let Some((b, second_unit, end)) = self.upper(self.at)
-            && !(self.is(self.at + 1, &Sense::About) && !self.is(self.at.wrapping_sub(1), &Sense::Compare(Comparator::Between)))
+            && !(self.is(self.at + 1, &Sense::About)
+                && !self.is(self.at.wrapping_sub(1), &Sense::Compare(Comparator::Between)))
         {
             self.range(self.at, (value, unit), (b, second_unit), end);
             return true;
@@ -150,7 +176,9 @@ impl<'a> Rules<'a> {
             self.at += 1;
             return true;
         }
-        if matches!(before, Some(Sense::Within)) || matches!(self.sense(self.at + 1), Some(Sense::Near)) && unit.is_some() {
+        if matches!(before, Some(Sense::Within))
+            || matches!(self.sense(self.at + 1), Some(Sense::Near)) && unit.is_some()
+        {
             self.frame.distance = Some(bases(value, unit));
             self.frame.relation.get_or_insert((self.at, Relation::Near));
             self.at += 1;
@@ -226,12 +254,15 @@ impl<'a> Rules<'a> {
         } else if matches!(self.sense(after), Some(Sense::Near | Sense::Side(_))) && unit.is_some() {
             self.frame.distance = Some(bases(value, unit));
             self.frame.relation.get_or_insert((number, Relation::Near));
-        } else if unit.is_none() && matches!(self.sense(after), Some(Sense::Noun(Noun::Gene | Noun::Protein)))
+        } else if unit.is_none()
+            && matches!(self.sense(after), Some(Sense::Noun(Noun::Gene | Noun::Protein)))
             && (self.frame.has(&Noun::Run) || self.frame.has(&Noun::Cluster))
         {
             self.frame.members = Some(compare);
             self.at = after + 1;
-        } else if unit.is_none() && let Some(parts) = self.parts_behind(after, compare) {
+        } else if unit.is_none()
+            && let Some(parts) = self.parts_behind(after, compare)
+        {
             self.frame.sizes.push((Some(Field::Parts), parts));
             self.at = after + 1;
         } else {
@@ -313,7 +344,13 @@ impl<'a> Rules<'a> {
             return false;
         }
         // Of genes it is a distance, else a piece of sequence.
-        if self.frame.nouns.iter().any(|(_, noun)| matches!(noun, Noun::Gene | Noun::Protein | Noun::Kind(_) | Noun::Feature)) && self.frame.letters.is_none() {
+        if self
+            .frame
+            .nouns
+            .iter()
+            .any(|(_, noun)| matches!(noun, Noun::Gene | Noun::Protein | Noun::Kind(_) | Noun::Feature))
+            && self.frame.letters.is_none()
+        {
             self.frame.distance = Some(bases(value, unit));
             self.frame.side = Some(side);
             self.frame.relation.get_or_insert((self.at, Relation::Near));
@@ -348,7 +385,9 @@ impl<'a> Rules<'a> {
                 extreme.by = Some(Field::Parts);
                 end = next + 1;
             }
-            Some(Sense::Noun(Noun::Gene)) if self.says_most() && (self.frame.has(&Noun::Cluster) || self.frame.has(&Noun::Run)) => {
+            Some(Sense::Noun(Noun::Gene))
+                if self.says_most() && (self.frame.has(&Noun::Cluster) || self.frame.has(&Noun::Run)) =>
+            {
                 extreme.by = Some(Field::Members);
                 end = next + 1;
             }
@@ -425,10 +464,13 @@ impl<'a> Rules<'a> {
                 }
                 Ok(true)
             }
-            Some(Piece::Sense(Sense::Field(field @ (Field::Ec | Field::Go | Field::Synonym | Field::Note | Field::DbXref | Field::OldLocusTag)))) => {
+            Some(Piece::Sense(Sense::Field(
+                field @ (Field::Ec | Field::Go | Field::Synonym | Field::Note | Field::DbXref | Field::OldLocusTag),
+            ))) => {
                 let with = matches!(self.back(self.at), Some(Sense::With | Sense::Not));
                 let accession = (1..=3).any(|i| matches!(self.piece(self.at + i), Some(Piece::Accession(..))));
-                let asked = self.items[..self.at].iter().any(|item| matches!(item.piece, Piece::Name(_) | Piece::NoName(_)));
+                let asked =
+                    self.items[..self.at].iter().any(|item| matches!(item.piece, Piece::Name(_) | Piece::NoName(_)));
                 if with && !accession && !asked {
                     self.filter(Filter::Text(field.clone(), Match::Present, Vec::new()));
                     self.at += 1;
@@ -511,7 +553,9 @@ impl<'a> Rules<'a> {
     fn is_joint(&self, at: usize) -> bool {
         let sign = matches!(self.piece(at), Some(Piece::Sign('-' | '/' | ',' | ':' | '\'' | '(' | ')')));
         sign && self.items[at].glued
-            && self.items.get(at + 1).is_some_and(|next| next.glued && matches!(next.piece, Piece::Word | Piece::Number(..) | Piece::Sense(_)))
+            && self.items.get(at + 1).is_some_and(|next| {
+                next.glued && matches!(next.piece, Piece::Word | Piece::Number(..) | Piece::Sense(_))
+            })
     }
 
     fn phrase(&self, range: std::ops::Range<usize>) -> String {
@@ -569,7 +613,9 @@ impl<'a> Rules<'a> {
         let frame = &mut self.frame;
         let mut relate = |relation| {
             frame.relation = match frame.relation {
-                Some((before, Relation::NextTo | Relation::Near)) if relation == Relation::EitherSide => Some((before, relation)),
+                Some((before, Relation::NextTo | Relation::Near)) if relation == Relation::EitherSide => {
+                    Some((before, relation))
+                }
                 Some(known) => Some(known),
                 None => Some((at, relation)),
             };
@@ -664,7 +710,11 @@ impl<'a> Rules<'a> {
             }
             Sense::Encode => {
                 let text = self.items[at].text.to_lowercase();
-                if text.starts_with("involved") || text.contains("role") || text.contains("part in") || text.starts_with("particip") {
+                if text.starts_with("involved")
+                    || text.contains("role")
+                    || text.contains("part in")
+                    || text.starts_with("particip")
+                {
                     self.role = Role::Process;
                 }
             }
@@ -679,7 +729,12 @@ impl<'a> Rules<'a> {
             Sense::Noun(Noun::Sequence) => Some(Field::Seqid),
             Sense::Noun(Noun::Genome) => Some(Field::Genome),
             Sense::Noun(Noun::Feature) => Some(Field::Kind),
-            Sense::Field(field) if matches!(field, Field::Strand | Field::Product | Field::StartCodon | Field::Kind | Field::Function) => {
+            Sense::Field(field)
+                if matches!(
+                    field,
+                    Field::Strand | Field::Product | Field::StartCodon | Field::Kind | Field::Function
+                ) =>
+            {
                 Some(field.clone())
             }
             _ => None,
@@ -705,7 +760,12 @@ fn field_of(unit: Option<Unit>) -> Option<Field> {
 pub(super) fn is_number(field: &Field) -> bool {
     matches!(
         field,
-        Field::Aa | Field::Length | Field::Bases | Field::Gc | Field::MolecularWeight | Field::IsoelectricPoint | Field::Parts
+        Field::Aa
+            | Field::Length
+            | Field::Bases
+            | Field::Gc
+            | Field::MolecularWeight
+            | Field::IsoelectricPoint
+            | Field::Parts
     )
 }
-

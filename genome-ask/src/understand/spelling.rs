@@ -76,7 +76,9 @@ pub(super) fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> O
     let mut best: Option<(usize, &str)> = None;
     let mut tie = false;
     for candidate in known {
-        if candidate.len().abs_diff(word.len()) > most || candidate.as_bytes().first() != word.as_bytes().first() && most == 1 {
+        if candidate.len().abs_diff(word.len()) > most
+            || candidate.as_bytes().first() != word.as_bytes().first() && most == 1
+        {
             continue;
         }
         let distance = strsim::osa_distance(word, candidate);

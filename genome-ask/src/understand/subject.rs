@@ -36,7 +36,8 @@ pub(super) fn subject(noun: &Noun) -> Subject {
 
 /// RNAs that are the product of a gene.
 fn rna() -> Filter {
-    let kinds = ["tRNA", "rRNA", "ncRNA", "tmRNA", "snRNA", "snoRNA", "miRNA", "misc_RNA", "lncRNA", "SRP_RNA", "RNase_P_RNA"];
+    let kinds =
+        ["tRNA", "rRNA", "ncRNA", "tmRNA", "snRNA", "snoRNA", "miRNA", "misc_RNA", "lncRNA", "SRP_RNA", "RNase_P_RNA"];
     Filter::All(vec![
         Filter::Text(Field::Kind, Match::Is, kinds.iter().map(|kind| (*kind).to_owned()).collect()),
         Filter::Not(Box::new(Filter::Is(Is::Pseudo))),

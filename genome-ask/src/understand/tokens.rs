@@ -124,7 +124,8 @@ fn number(rest: &str) -> (Kind, usize) {
         }
     }
     let plain: String = rest[..end].chars().filter(|c| !matches!(c, ',' | '\'' | '_')).collect();
-    let letters = rest[end..].chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect::<String>().to_lowercase();
+    let letters =
+        rest[end..].chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect::<String>().to_lowercase();
     let exponent = letters.strip_prefix('e').is_some_and(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()));
     if exponent && let Ok(value) = format!("{plain}{letters}").parse::<f64>() {
         return (Kind::Number(value), end + letters.len());

@@ -8,9 +8,32 @@ use crate::query::{Field, Filter, Match};
 
 /// Nouns at the end of a phrase that say nothing about the function.
 const TAILS: [&str; 26] = [
-    "gene", "genes", "protein", "proteins", "enzyme", "enzymes", "regulator", "regulators", "family", "families", "system",
-    "systems", "component", "components", "subunit", "subunits", "array", "arrays", "pathway", "factor", "factors", "activity",
-    "function", "machinery", "related", "process",
+    "gene",
+    "genes",
+    "protein",
+    "proteins",
+    "enzyme",
+    "enzymes",
+    "regulator",
+    "regulators",
+    "family",
+    "families",
+    "system",
+    "systems",
+    "component",
+    "components",
+    "subunit",
+    "subunits",
+    "array",
+    "arrays",
+    "pathway",
+    "factor",
+    "factors",
+    "activity",
+    "function",
+    "machinery",
+    "related",
+    "process",
 ];
 
 /// Where a function is looked for first.
@@ -56,7 +79,8 @@ pub(super) fn topic(phrase: &str, role: Role, genome: Genome<'_>) -> Result<Topi
         // "Flagellar proteins" are more than those with just these two words; "ribosomal" alone is much else.
         if let Some(head) = without_tail(phrase)
             && let Some(wider) = in_products(head, genome)?
-            && (!is_adjective(head) || genome.phrase(Column::Product, &wider)? > 2 * genome.phrase(Column::Product, &found)?)
+            && (!is_adjective(head)
+                || genome.phrase(Column::Product, &wider)? > 2 * genome.phrase(Column::Product, &found)?)
         {
             return known(has(vec![wider]), None);
         }

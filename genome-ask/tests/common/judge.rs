@@ -69,7 +69,8 @@ pub(crate) fn judge(expected: &Value, answer: &Value) -> Option<String> {
         }
         Some(Value::Number(number)) => {
             let Some(found) = answer["value"].as_f64() else { return Some("no value".to_owned()) };
-            let (unit, wanted) = (answer["unit"].as_str().unwrap_or_default(), expected["unit"].as_str().unwrap_or_default());
+            let (unit, wanted) =
+                (answer["unit"].as_str().unwrap_or_default(), expected["unit"].as_str().unwrap_or_default());
             if unit != wanted {
                 return Some(format!("unit {unit:?}, expected {wanted:?}"));
             }
