@@ -1,5 +1,6 @@
 //! The command line.
 
+use crate::ask_args::{AskArgs, QueryArgs};
 use crate::device::DeviceChoice;
 use crate::format_args::{ConvertArgs, DatasetArgs, ExtractArgs, OrfsArgs, StatsArgs};
 use crate::mcp::McpArgs;
@@ -40,6 +41,10 @@ pub(crate) enum Command {
     ConvertCheckpoint(ConvertCheckpointArgs),
     /// Train a base model on whole genomes by masked-language modelling
     Pretrain(PretrainArgs),
+    /// Ask about a genome in plain English: functions, clusters, sizes, neighbours, sequences, counts
+    Ask(AskArgs),
+    /// Run a typed query on a genome
+    Query(QueryArgs),
     /// Count what is in files of any genome format
     Stats(StatsArgs),
     /// Write one format as another

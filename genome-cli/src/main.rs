@@ -3,6 +3,11 @@
 //! Results go to stdout, everything else to stderr. Exit codes: 0, 1 nothing found, 2 error.
 
 mod args;
+mod ask;
+mod ask_args;
+mod ask_open;
+mod ask_prompt;
+mod ask_table;
 mod bases;
 mod convert;
 mod convert_checkpoint;
@@ -22,6 +27,7 @@ mod orfs;
 mod output;
 mod predict;
 mod pretrain;
+mod query;
 mod quickstart;
 mod sequences;
 mod serve;
@@ -63,6 +69,8 @@ fn main() -> ExitCode {
         Command::Generate(args) => generate::run(&args),
         Command::Forward(args) => forward::run(&args),
         Command::ConvertCheckpoint(args) => convert_checkpoint::run(&args),
+        Command::Ask(args) => ask::run(&args),
+        Command::Query(args) => query::run(&args),
         Command::Stats(args) => stats::run(&args),
         Command::Convert(args) => convert::run(&args),
         Command::Extract(args) => extract::run(&args),

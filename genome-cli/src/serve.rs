@@ -6,48 +6,39 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use clap::Args;
+use genome_ask::Index;
 use genome_ask::web::{WebConfig, router};
-use genome_ask::{Index, Source, Store};
 use tokio::net::TcpListener;
 
-use crate::Outcome;
+use crate::ask_args::IndexArgs;
 use crate::ui::thousands;
+use crate::{Outcome, ask_open};
 
 /// The port where none is asked for and this one is free.
 const PORT: u16 = 8417;
 
-/// Genomes to ask.
+/// Genomes that a server answers about.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct GenomeArgs {
-    /// GenBank, EMBL, GFF3, GTF or FASTA, plain or compressed; a FASTA file of the same name beside a GFF3 or GTF file is found
-    #[arg(required = true, value_name = "FILE")]
-    pub(crate) genomes: Vec<PathBuf>,
-    /// The sequences of a GFF3 or GTF file, where they are elsewhere; for one genome
-    #[arg(long, value_name = "FASTA")]
-    pub(crate) fasta: Option<PathBuf>,
-    /// Folder for the index, which is otherwise made beside the first genome
-    #[arg(long, value_name = "DIR")]
-    pub(crate) index_dir: Option<PathBuf>,
+    /// Genomes: GenBank, EMBL, GFF3, GTF, FASTA; plain or compressed
+    #[arg(value_name = "FILE", required_unless_present = "demo", conflicts_with = "demo")]
+    files: Vec<PathBuf>,
+    #[command(flatten)]
+    index: IndexArgs,
 }
 
 impl GenomeArgs {
     /// Opens the index; makes it first where there is none or a file has changed.
     pub(crate) fn open(&self) -> Result<Index> {
-        let mut sources: Vec<Source> = self.genomes.iter().map(Source::discover).collect();
-        if let Some(fasta) = &self.fasta {
-            let [source] = &mut sources[..] else { anyhow::bail!("--fasta is for one genome, not {}", sources.len()) };
-            source.fasta = Some(fasta.clone());
-        }
-        let store = self.index_dir.clone().map_or(Store::Beside, Store::Folder);
-        Ok(Index::open(&sources, &store)?)
+        ask_open::open(&self.files, &self.index)
     }
 }
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "The page is reached from this machine alone, at 127.0.0.1. To see one that runs on another machine, forward the \
-    port: ssh -L 8417:127.0.0.1:8417 HOST.\n\n\
-    Example:\n  genome serve ecoli.gbff.gz"
+    after_help = "The page is reached from this machine alone, at 127.0.0.1. To see one that runs on another machine, forward its port:\n  \
+    ssh -L 8417:127.0.0.1:8417 HOST\n\n\
+    Examples:\n  genome serve --demo\n  genome serve ecoli.gbff.gz"
 )]
 pub(crate) struct ServeArgs {
     #[command(flatten)]
@@ -60,22 +51,16 @@ pub(crate) struct ServeArgs {
 pub(crate) fn run(args: &ServeArgs) -> Result<Outcome> {
     let index = args.genomes.open()?;
     for genome in index.genomes()? {
-        eprintln!(
-            "{}: {}{} sequences, {} bp, {} features",
-            genome.name,
-            genome.organism.map(|organism| format!("{organism}, ")).unwrap_or_default(),
-            thousands(genome.sequences as usize),
-            thousands(genome.bases as usize),
-            thousands(genome.features as usize),
-        );
+        let organism = genome.organism.map(|organism| format!("{organism}, ")).unwrap_or_default();
+        let (bases, features) = (thousands(genome.bases as usize), thousands(genome.features as usize));
+        eprintln!("{}: {organism}{bases} bp, {features} features", genome.name);
     }
     let router = router(index, WebConfig::default())?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     runtime.block_on(async {
         let listener = listen(args.port).await?;
-        let address = listener.local_addr()?;
         let mut out = std::io::stdout().lock();
-        writeln!(out, "http://{address}/")?;
+        writeln!(out, "http://{}/", listener.local_addr()?)?;
         out.flush()?;
         drop(out);
         eprintln!("open this address in a browser; Ctrl-C ends it");

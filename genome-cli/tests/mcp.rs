@@ -13,7 +13,8 @@ fn session(lines: &[String]) -> (Vec<Value>, String, Option<i32>) {
     std::fs::copy(gb, folder.path().join("chloroplast.gb")).unwrap();
     let mut input = lines.join("\n");
     input.push('\n');
-    let output = run::genome(folder.path(), &["mcp", "chloroplast.gb"])
+    let output = run::genome(folder.path(), &["mcp", "chloroplast.gb", "--index", "beside"])
+        .env("GENOME_CACHE", folder.path())
         .write_stdin(input)
         .timeout(std::time::Duration::from_secs(120))
         .output()

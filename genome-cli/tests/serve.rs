@@ -27,7 +27,11 @@ fn server(more: &[&str]) -> Server {
     let gb = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/NC_000932.gb");
     std::fs::copy(gb, folder.path().join("chloroplast.gb")).unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_genome"));
-    command.current_dir(&folder).args(["serve", "chloroplast.gb", "--port", "0"]).args(more);
+    command
+        .current_dir(&folder)
+        .args(["serve", "--port", "0"])
+        .args(more)
+        .env("GENOME_CACHE", folder.path().join("cache"));
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
     let mut line = String::new();
     BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
@@ -51,7 +55,7 @@ impl Server {
 
 #[test]
 fn the_page_is_there_for_this_machine() {
-    let server = server(&[]);
+    let server = server(&["chloroplast.gb"]);
     assert!(server.address.starts_with("127.0.0.1:"), "{}", server.address);
     let page = server.get("/", &server.address);
     assert!(page.starts_with("HTTP/1.1 200 OK"), "{page}");
@@ -74,7 +78,7 @@ fn the_page_is_there_for_this_machine() {
 
 #[test]
 fn what_is_not_http_harms_nothing() {
-    let server = server(&[]);
+    let server = server(&["chloroplast.gb"]);
     for request in
         ["\r\n\r\n", "GET / HTTP/1.1\r\n\r\n", "\u{0}\u{1}\u{2}\r\n\r\n", "GET /\u{7f}%00 HTTP/9.9\r\nHost: x\r\n\r\n"]
     {
@@ -89,10 +93,14 @@ fn what_is_not_http_harms_nothing() {
 
 #[test]
 fn the_index_is_made_where_it_is_wanted() {
-    let server = server(&["--index-dir", "cache"]);
-    let cached = std::fs::read_dir(server.folder.path().join("cache")).unwrap().count();
-    assert_eq!(cached, 1);
-    assert!(!server.folder.path().join("chloroplast.gb.genome-index").exists());
+    for (place, expected) in [("beside", true), ("memory", false)] {
+        let server = server(&["chloroplast.gb", "--index", place]);
+        assert_eq!(server.folder.path().join("chloroplast.gb.genome-index").exists(), expected, "{place}");
+        assert!(server.get("/", &server.address).contains("154,478 bp"));
+    }
+    let server = server(&["--demo"]);
+    assert!(server.get("/", &server.address).contains("Arabidopsis thaliana"));
+    assert!(server.folder.path().join("cache").is_dir());
 }
 
 #[test]
@@ -103,9 +111,9 @@ fn bad_input_ends_with_one_line() {
         (&["serve", "nothing.gb"][..], "nothing.gb"),
         (&["mcp", "nothing.gb"], "nothing.gb"),
         (&["serve", "reads.txt"], "reads.txt"),
-        (&["serve", "a.gff", "b.gff", "--fasta", "c.fa"], "--fasta is for one genome"),
+        (&["serve", "a.gff", "b.gff", "--sequences", "c.fa"], "--sequences"),
     ] {
-        let output = run::genome(folder.path(), args).output().unwrap();
+        let output = run::genome(folder.path(), args).env("GENOME_CACHE", folder.path()).output().unwrap();
         let stderr = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(2), "{stderr}");
         assert!(output.stdout.is_empty());

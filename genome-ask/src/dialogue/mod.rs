@@ -3,6 +3,7 @@
 //! A [`Dialogue`] turns each question into a [`Query`] by a fixed grammar, runs it, and remembers it: the next question may refine
 //! the answer.
 
+mod complete;
 mod examples;
 mod reply;
 
@@ -18,8 +19,9 @@ use crate::answer::{Row, Status};
 use crate::error::{Error, Result};
 use crate::execute::RunLimits;
 use crate::index::Index;
-use crate::query::{Filter, Query};
+use crate::query::{Filter, Output, Query, Tell};
 use crate::say;
+pub use crate::say::Document;
 use crate::understand::{self, Understanding};
 
 /// What was said so far: all that the next question may refer to. Small, and serialisable, so that a server can keep it.
@@ -41,6 +43,7 @@ pub struct Dialogue<I> {
     index: I,
     memory: Memory,
     limits: RunLimits,
+    output: Option<Output>,
 }
 
 impl<I: Borrow<Index>> Dialogue<I> {
@@ -51,13 +54,20 @@ impl<I: Borrow<Index>> Dialogue<I> {
 
     /// Goes on with one.
     pub fn resume(index: I, memory: Memory) -> Self {
-        Self { index, memory, limits: RunLimits::default() }
+        Self { index, memory, limits: RunLimits::default(), output: None }
     }
 
     /// With other limits of time and size.
     #[must_use]
     pub fn with_limits(mut self, limits: RunLimits) -> Self {
         self.limits = limits;
+        self
+    }
+
+    /// With answers in this form, whatever the questions say: for FASTA rows get their letters.
+    #[must_use]
+    pub fn with_output(mut self, output: Output) -> Self {
+        self.output = Some(output);
         self
     }
 
@@ -127,7 +137,13 @@ impl<I: Borrow<Index>> Dialogue<I> {
     /// # Errors
     ///
     /// As [`Index::run`]; a query that makes no sense for this genome is declined with the reason.
-    pub fn run(&mut self, question: &str, query: Query) -> Result<Reply> {
+    pub fn run(&mut self, question: &str, mut query: Query) -> Result<Reply> {
+        if let Some(output) = self.output {
+            query.output = output;
+            if output == Output::Fasta && query.tell == Tell::Count {
+                query.tell = Tell::Rows;
+            }
+        }
         let understood = say::understood(&query);
         let answer = match self.index().run_with(&query, self.limits) {
             Ok(answer) => answer,

@@ -1,10 +1,12 @@
 //! Queries and answers in words. What is said is made of the query and the answer alone: no other number, no other name.
 
 mod answer;
+mod document;
 mod facts;
 mod query;
 
 pub(crate) use answer::answer;
+pub use document::Document;
 pub(crate) use query::understood;
 
 use crate::query::{Field, Select};

@@ -38,6 +38,13 @@ pub(crate) enum Understanding {
     Declined { reason: String, unknown: Vec<String>, suggestions: Vec<String> },
 }
 
+/// Words of questions that begin so.
+pub(crate) fn words_beginning(beginning: &str) -> impl Iterator<Item = &'static str> + '_ {
+    let words = lexicon::lexicon().words();
+    let from = words.partition_point(|word| word.as_str() < beginning);
+    words[from..].iter().map(String::as_str).take_while(move |word| word.starts_with(beginning))
+}
+
 /// Reads a question that is [`clean`].
 pub(crate) fn understand(question: &str, index: &Index, memory: &Memory) -> Result<(Understanding, Vec<Correction>)> {
     let genome = Genome { index };

@@ -19,6 +19,8 @@ const LETTER: f64 = 6.9;
 /// Lines of labels on a strand, and lanes of arrows; what has no place is told by the pointer alone.
 const LINES: usize = 3;
 const LANES: usize = 4;
+/// Places that are no features have labels up to this many: they are all of one kind.
+const NAMED_PLACES: usize = 6;
 
 /// A row as it is drawn.
 struct Arrow<'r> {
@@ -54,7 +56,7 @@ pub(super) fn neighbourhood(window: &Window, features: &[Row], more: &[Row], mar
         arrows.extend(others.flat_map(|row| arrows_of(window, &scale, row, "place", true)));
         arrows.sort_by(|a, b| a.x.0.total_cmp(&b.x.0));
         lanes(&mut arrows);
-        labels(&mut arrows);
+        labels(&mut arrows, more.len() <= NAMED_PLACES);
         arrows
     };
     let (plus, minus, both) = (drawn("+"), drawn("-"), drawn("."));
@@ -165,12 +167,15 @@ fn shown_label(row: &Row) -> String {
 }
 
 /// Labels inside their arrow where it is long enough, else in lines beside the strand, those that are marked first.
-fn labels(arrows: &mut [Arrow<'_>]) {
+fn labels(arrows: &mut [Arrow<'_>], places: bool) {
     let mut order: Vec<usize> = (0..arrows.len()).collect();
     order.sort_by_key(|&i| (!arrows[i].marked, arrows[i].class == "other", i));
     let mut taken: [Vec<(f64, f64)>; LINES] = Default::default();
     for i in order {
         let arrow = &mut arrows[i];
+        if arrow.class == "place" && !places {
+            continue;
+        }
         let width = text_width(&shown_label(arrow.row));
         let room = arrow.x.1 - arrow.x.0 - HEAD - 4.0;
         if arrow.parts.is_empty() && width <= room {
@@ -404,7 +409,7 @@ mod tests {
         let mut arrows: Vec<Arrow<'_>> =
             rows.iter().flat_map(|row| arrows_of(&window, &scale, row, "cds", row.id == "gene_0031")).collect();
         lanes(&mut arrows);
-        labels(&mut arrows);
+        labels(&mut arrows, true);
         assert!(arrows.iter().all(|arrow| arrow.lane == 0));
         assert!(arrows[31].label == Label::Beside(0));
         let mut boxes: Vec<(usize, f64, f64)> = Vec::new();

@@ -61,6 +61,12 @@ fn columns(rows: &[Row]) -> Vec<Column> {
     out
 }
 
+/// What a row is called where its place is told beside it.
+fn short(row: &Row) -> &str {
+    let by_place = row.gene.is_none() && row.id.starts_with(&format!("{}:", row.kind));
+    if by_place { &row.kind } else { label(row) }
+}
+
 /// The rows, each with a link to where it stands.
 pub(super) fn rows(answer: &Answer, what: &str) -> Markup {
     let rows = &answer.rows;
@@ -79,7 +85,9 @@ pub(super) fn rows(answer: &Answer, what: &str) -> Markup {
                 tbody {
                     @for row in rows {
                         tr {
-                            th scope="row" { a href=(place_of(row)) class=[row.gene.is_some().then_some("gene")] { (label(row)) } }
+                            th scope="row" {
+                                a href=(place_of(row)) class=[row.gene.is_some().then_some("gene")] aria-label=(label(row)) { (short(row)) }
+                            }
                             @for column in &columns {
                                 td class=(column.kind) { @if let Some(text) = (column.cell)(row) { (text) } }
                             }

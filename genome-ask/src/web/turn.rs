@@ -46,10 +46,11 @@ pub(super) fn drawn(index: &Index, config: &WebConfig, reply: &Reply) -> Result<
     if sequences.is_empty() {
         return Ok(None);
     }
-    let mut caption = format!("{} rows on their sequences", thousands(rows.len() as u64));
-    if answer.truncated {
-        caption = format!("The first {caption}");
-    }
+    let mut caption = match rows.len() {
+        1 => "Where it stands".to_owned(),
+        n if answer.truncated => format!("Where the first {} stand", thousands(n as u64)),
+        n => format!("Where the {} stand", thousands(n as u64)),
+    };
     if names.len() > sequences.len() {
         caption += &format!("; {} of {} sequences are shown", sequences.len(), names.len());
     }
@@ -118,7 +119,7 @@ fn answered(app: &App, reply: &Reply, query: &Query, answer: &Answer, picture: O
         (table::groups(&answer.groups))
         (downloads(query, answer))
         (computed(query, answer))
-        @if !answer.rows.is_empty() {
+        @if answer.rows.len() > 1 {
             @if let Some(sort) = app.examples.iter().find(|sort| sort.category == page::GOING_ON) {
                 div class="going-on" {
                     span class="tag" { "Go on" }
