@@ -73,7 +73,7 @@ fn a_person_asks_goes_on_downloads_and_looks() {
     let downloads = folder.path().join("downloads");
     std::fs::create_dir(&downloads).unwrap();
     let Some(browser) = Browser::start("a_person_asks_goes_on_downloads_and_looks", &downloads) else { return };
-    let (_runtime, address) = server(folder.path());
+    let (runtime, address) = server(folder.path());
 
     browser.resize(1280, 900, false);
     browser.light("light");
@@ -194,6 +194,34 @@ fn a_person_asks_goes_on_downloads_and_looks() {
     browser.press("Enter");
     browser.wait("document.getElementById('turn-1')");
     assert!(browser.text("document.getElementById('turn-1').innerText").contains("37"));
+    browser.call("Emulation.setScriptExecutionDisabled", json!({ "value": false }));
+
+    // The server is stopped while the page is open.
+    browser.open(&address);
+    runtime.shutdown_background();
+    browser.eval("document.getElementById('q').focus()");
+    browser.write("How many genes?");
+    browser.press("Enter");
+    browser.wait("document.body.classList.contains('lost')");
+    assert!(browser.text("document.getElementById('status').innerText").contains("does not answer"));
+    assert_eq!(browser.text("document.getElementById('q').value"), "How many genes?", "the question is not lost");
+    browser.picture("11-lost");
+}
+
+#[test]
+fn an_ambiguous_name_is_chosen_with_a_button() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(browser) = Browser::start("an_ambiguous_name_is_chosen_with_a_button", folder.path()) else { return };
+    let (_runtime, address) = server(folder.path());
+    browser.resize(1280, 900, false);
+    browser.open(&address);
+    ask(&browser, "What is next to rps12?", 1); // there are two
+    let readings = browser.eval("document.querySelectorAll('#turn-1 .readings button').length").as_u64().unwrap();
+    assert!(readings >= 2, "{}", browser.text("document.getElementById('turn-1').innerText"));
+    browser.picture("12-ambiguous");
+    browser.click("#turn-1 .readings button");
+    browser.wait("document.querySelector('#turn-2 table')");
+    assert_eq!(browser.complaints(), Vec::<String>::new());
 }
 
 #[test]

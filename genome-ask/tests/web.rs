@@ -266,7 +266,10 @@ fn foreign_hosts_and_origins_are_refused() {
         assert_eq!(image.status, StatusCode::FORBIDDEN, "{site}");
         let post = page.send("POST", "/ask", ask, &[("sec-fetch-site", site), ("sec-fetch-mode", "navigate")]);
         assert_eq!(post.status, StatusCode::FORBIDDEN, "{site}");
-        let link = page.send("GET", "/", None, &[("sec-fetch-site", site), ("sec-fetch-mode", "navigate")]);
+        let navigates = [("sec-fetch-site", site), ("sec-fetch-mode", "navigate")];
+        let file = page.send("GET", "/download?format=json&q=count+gene", None, &navigates);
+        assert_eq!(file.status, StatusCode::FORBIDDEN, "{site}");
+        let link = page.send("GET", "/", None, &navigates);
         assert_eq!(link.status, StatusCode::OK, "a link may open the page");
     }
     assert_eq!(
@@ -493,5 +496,44 @@ fn assets_are_embedded() {
     assert!(page.get("/assets/htmx-LICENSE.txt").body.contains("Zero-Clause BSD"));
     for name in ["..%2F..%2FCargo.toml", "nothing", "%2e%2e%2fmod.rs"] {
         assert_eq!(page.get(&format!("/assets/{name}")).status, StatusCode::NOT_FOUND);
+    }
+}
+
+#[test]
+fn several_genomes_share_a_page() {
+    let folder = tempfile::tempdir().unwrap();
+    let sources = ["first", "second"].map(|name| {
+        let file = folder.path().join(format!("{name}.gb"));
+        std::fs::write(&file, genome().replace("RING", &name.to_uppercase())).unwrap();
+        Source::new(file)
+    });
+    let mut page = Page::new();
+    let index = Index::open(&sources, &Store::File(folder.path().join("both"))).unwrap();
+    page.router = router(index, WebConfig::default()).unwrap();
+    let body = page.get("/").body;
+    assert!(body.contains("2 genomes") && body.contains("first · GenBank"), "{body}");
+    let reply = page.ask("list gene where named abcA");
+    for part in [
+        "<th scope=\"col\" class=\"text\">Genome</th>",
+        "genome=first",
+        "genome=second",
+        "FIRST, 3,000 bp, circular",
+        "SECOND, 3,000 bp",
+    ] {
+        assert!(reply.body.contains(part), "{part}: {}", reply.body);
+    }
+    assert!(page.get("/at?genome=second&seq=SECOND&start=201&end=500&id=R_0002").body.contains("second.gb, line"));
+}
+
+#[test]
+fn an_index_in_memory_answers_one_after_the_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("ring.gb");
+    std::fs::write(&file, genome()).unwrap();
+    let mut page = Page::new();
+    let index = Index::open(&[Source::new(&file)], &Store::Memory).unwrap();
+    page.router = router(index, WebConfig::default()).unwrap();
+    for _ in 0..3 {
+        assert!(page.ask("count gene").body.contains('7'));
     }
 }

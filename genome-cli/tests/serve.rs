@@ -42,6 +42,8 @@ fn server(more: &[&str]) -> Server {
 impl Server {
     fn send(&self, request: &str) -> String {
         let mut stream = TcpStream::connect(&self.address).unwrap();
+        // A request that is not whole is waited for; the test is not.
+        stream.set_read_timeout(Some(std::time::Duration::from_secs(5))).unwrap();
         stream.write_all(request.as_bytes()).unwrap();
         let mut reply = Vec::new();
         let _ = stream.read_to_end(&mut reply);
@@ -87,7 +89,7 @@ fn what_is_not_http_harms_nothing() {
     }
     let long = format!("/?q={}", "x".repeat(100_000));
     let reply = server.get(&long, &server.address);
-    assert!(reply.is_empty() || reply.starts_with("HTTP/1.1 4"), "{}", &reply[..60.min(reply.len())]);
+    assert!(reply.is_empty() || reply.starts_with("HTTP/1.1 4"), "{}", reply.lines().next().unwrap_or_default());
     assert!(server.get("/", &server.address).starts_with("HTTP/1.1 200"));
 }
 

@@ -58,13 +58,14 @@ fn check(request: &Request) -> Result<(), (StatusCode, &'static str)> {
             return foreign;
         }
     }
-    // Browsers say where a request comes from; a link from elsewhere may open the first page and nothing more.
+    // Browsers say where a request comes from; a link from elsewhere may open a page to look at, and nothing more.
     let is = |name: &'static str, value: &str| headers.get(name).is_some_and(|found| found == value);
     let from_elsewhere =
         headers.contains_key("sec-fetch-site") && !is("sec-fetch-site", "same-origin") && !is("sec-fetch-site", "none");
-    let opens_the_page =
-        request.method() == Method::GET && request.uri().path() == "/" && is("sec-fetch-mode", "navigate");
-    if from_elsewhere && !opens_the_page { foreign } else { Ok(()) }
+    let opens_a_page = request.method() == Method::GET
+        && matches!(request.uri().path(), "/" | "/at")
+        && is("sec-fetch-mode", "navigate");
+    if from_elsewhere && !opens_a_page { foreign } else { Ok(()) }
 }
 
 /// The value of a header that is there just once.
