@@ -103,7 +103,10 @@ impl<I: Borrow<Index>> Dialogue<I> {
     /// It took too long, or the index is damaged. A question that is not understood is no error: see [`ReplyKind`].
     pub fn ask(&mut self, question: &str) -> Result<Reply> {
         let question = understand::clean(question);
-        if let Ok(query) = Query::parse(&question) {
+        // `count genes` is English: the typed query would look for a kind that is called so.
+        if let Ok(query) = Query::parse(&question)
+            && understand::are_kinds(&query.kinds(), self.index())?
+        {
             return self.run(&question, query);
         }
         let (understanding, corrections) = understand::understand(&question, self.index(), &self.memory)?;
@@ -183,7 +186,7 @@ impl<I: Borrow<Index>> Dialogue<I> {
 }
 
 /// Rows that "it" or "which of them" may mean.
-const SUBJECTS: usize = 50;
+const SUBJECTS: usize = 1000;
 
 fn declined(question: &str, understood: String, reason: String) -> Reply {
     Reply {

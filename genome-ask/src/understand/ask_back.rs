@@ -47,6 +47,13 @@ pub(super) fn of_what(frame: &Frame) -> Understanding {
     }
 }
 
+/// Sites of what?
+pub(super) fn which_site() -> Understanding {
+    let reading = |text: &str| Reading { text: text.to_owned(), query: None };
+    let readings = vec![reading("an enzyme, as EcoRI"), reading("letters, as GAATTC; IUPAC codes may be among them")];
+    Understanding::Ambiguous { ask: "Sites of what? Please name an enzyme or letters.".to_owned(), readings }
+}
+
 fn near_what(frame: &Frame) -> Understanding {
     let reading = |text: &str| Reading { text: text.to_owned(), query: None };
     let mut readings = vec![reading("which gene or position")];

@@ -8,7 +8,7 @@ use super::vocabulary::Genome;
 use super::{Understanding, ask_back};
 use crate::biology::enzymes;
 use crate::error::Result;
-use crate::query::{Aggregate, Compare, Extract, Field, Filter, Is, Output, Place, Query, Select, Side, Tell};
+use crate::query::{Aggregate, Compare, Extract, Field, Filter, Is, Match, Output, Place, Query, Select, Side, Tell};
 
 /// A distance where a question says "near" alone.
 const NEAR_BP: u64 = 10_000;
@@ -16,6 +16,8 @@ const NEAR_BP: u64 = 10_000;
 const RUN_GAP_BP: u64 = 50;
 /// Genes of a cluster lie so close.
 const CLUSTER_GAP_BP: u64 = 3000;
+/// Genes of a cluster of whatever kind lie so close.
+const DENSE_GAP_BP: u64 = 100;
 /// Reading frames of this length are rare by chance.
 const ORF_MIN_AA: u64 = 100;
 /// Neighbours where no number is said.
@@ -23,11 +25,32 @@ const NEIGHBOURS: u64 = 5;
 
 /// Puts a question together that does not lean on an earlier one.
 pub(super) fn build(frame: &Frame, genome: Genome<'_>) -> Result<Understanding> {
+    if frame.noun() == Some(&Noun::Motif) && frame.patterns.is_empty() {
+        return Ok(ask_back::which_site());
+    }
     let Some(mut query) = whole(frame, genome)?.or_else(|| features(frame)) else {
         return ask_back::missing(frame, genome);
     };
     finish(&mut query, frame);
+    genomes(&mut query, frame, genome)?;
     Ok(Understanding::Query { query: Box::new(query), notes: frame.notes.clone() })
+}
+
+/// The genome that is meant, and what another one has too.
+fn genomes(query: &mut Query, frame: &Frame, genome: Genome<'_>) -> Result<()> {
+    query.genome = frame.genomes.first().cloned();
+    let Some(shared) = frame.shared else { return Ok(()) };
+    let several = genome.several()?;
+    let others = || several.iter().find(|name| Some(*name) != frame.genomes.first());
+    let Some(other) = frame.genomes.get(1).or_else(others).cloned() else { return Ok(()) };
+    let by = if frame.fields.contains(&Field::Product) { Field::Product } else { Field::Gene };
+    query.genome = query.genome.take().or_else(|| several.iter().find(|name| **name != other).cloned());
+    query.show.retain(|field| *field != by);
+    // What has no name cannot be compared.
+    query.filters.push(Filter::Text(by.clone(), Match::Present, Vec::new()));
+    let filter = Filter::SharedWith { genome: other, by };
+    query.filters.push(if shared { filter } else { Filter::Not(Box::new(filter)) });
+    Ok(())
 }
 
 /// Output, and what holds for every sort of question.
@@ -36,8 +59,12 @@ fn finish(query: &mut Query, frame: &Frame) {
         query.output = output;
     }
     if let Some(group) = &frame.group
-        && query.tell == Tell::Count
+        && matches!(query.tell, Tell::Count | Tell::Rows)
+        && query.order.is_empty()
+        && query.extract.is_none()
+        && query.show.is_empty()
     {
+        query.tell = Tell::Count;
         query.group = Some(group.clone());
     }
 }
@@ -75,6 +102,14 @@ fn whole(frame: &Frame, genome: Genome<'_>) -> Result<Option<Query>> {
     }
     if frame.share {
         return Ok(share(frame));
+    }
+    if frame.fields == [Field::StartCodon]
+        && frame.names.is_empty()
+        && frame.filters.is_empty()
+        && frame.sizes.is_empty()
+    {
+        let query = Query::new(Select::Cds).tell(Tell::Distinct(Field::StartCodon)).filter(Filter::Is(Is::Translated));
+        return Ok(Some(on(query, frame)));
     }
     if frame.fields.contains(&Field::Gc) && frame.aggregate.is_none() && frame.letters.is_none() {
         return Ok(gc(frame));
@@ -292,6 +327,15 @@ fn place(query: &mut Query, frame: &Frame) {
         query.filters.push(Filter::Between(Place::Named(names[0].clone()), Place::Named(names[1].clone())));
         return;
     }
+    // "Do psbA and matK overlap?": of two genes one is the place.
+    if let [others @ .., last] = &names[..]
+        && !others.is_empty()
+        && matches!(relation, Relation::Near | Relation::Overlaps | Relation::Inside)
+    {
+        query.filters.push(Filter::Named(others.to_vec()));
+        query.filters.extend(related(frame, relation, Place::Named(last.clone())));
+        return;
+    }
     let Some(of) = target(frame, at, query) else { return };
     if let Some(filter) = related(frame, relation, of) {
         query.filters.push(filter);
@@ -393,6 +437,10 @@ fn list(frame: &Frame, relates: bool) -> Option<Query> {
         None | Some(Noun::Genome | Noun::Region | Noun::Neighbour) if related => {
             Subject { select: Select::Gene, filters: Vec::new() }
         }
+        // As genes they have lengths in bases and neighbours; counted, they are loci with a protein.
+        Some(Noun::CodingGene) if relates || frame.extreme.is_some() || frame.order || !frame.sizes.is_empty() => {
+            Subject { select: Select::Gene, filters: vec![Filter::Is(Is::Coding)] }
+        }
         Some(Noun::Neighbour) => return None,
         None | Some(Noun::Region) => no_noun(frame)?,
         Some(Noun::Genome | Noun::Sequence) if frame.noun_is_container() => no_noun(frame)?,
@@ -458,7 +506,7 @@ pub(super) fn tell(query: &mut Query, frame: &Frame) {
             query.filters.insert(0, Filter::Is(Is::Translated));
         }
         // "in total", "altogether" go with a count.
-        if how != Aggregate::Sum || frame.fields.iter().any(is_number) {
+        if how != Aggregate::Sum || frame.asks.how_long || frame.fields.iter().any(is_number) {
             query.tell = Tell::Aggregate(how, field);
             return;
         }
@@ -569,7 +617,12 @@ fn computed(frame: &Frame, noun: &Noun) -> Option<Query> {
         Noun::Run => Select::Run { max_gap_bp: frame.gap.unwrap_or(RUN_GAP_BP) },
         Noun::Cluster => Select::Cluster {
             of: Box::new(if frame.has_text_filter() { Select::Protein } else { Select::Gene }),
-            max_gap_bp: frame.gap.or(frame.distance).unwrap_or(CLUSTER_GAP_BP),
+            // Genes of whatever kind lie close to each other nearly everywhere.
+            max_gap_bp: frame.gap.or(frame.distance).unwrap_or(if frame.has_text_filter() {
+                CLUSTER_GAP_BP
+            } else {
+                DENSE_GAP_BP
+            }),
             min_members: if frame.asks.place || frame.extreme.is_some() { 2 } else { 3 },
         },
         Noun::Orf => {
@@ -643,7 +696,7 @@ fn of_names(frame: &Frame, names: Vec<String>) -> Query {
     query = with_filters(query, frame);
     if frame.asks.count && frame.fields.is_empty() {
         query.tell = Tell::Count;
-    } else if frame.asks.exists
+    } else if (frame.asks.exists || (frame.asks.yes_no && !query.filters.is_empty() && query.filters.len() > 1))
         && !frame.asks.list
         && !frame.asks.does
         && frame.fields.is_empty()

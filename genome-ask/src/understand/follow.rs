@@ -48,8 +48,23 @@ pub(super) fn follow(frame: &Frame, memory: &Memory, genome: Genome<'_>) -> Resu
     if !says_anything(frame) {
         return Ok(None);
     }
+    // "Its GC content" of a contig.
+    if let [subject] = &memory.subjects[..]
+        && last.select == Select::Sequence
+        && asks_of_one(frame)
+        && frame.extreme.is_none()
+    {
+        let mut named = frame.clone();
+        named.on = vec![subject.clone()];
+        named.nouns = vec![(0, Noun::Sequence)];
+        named.refers = Default::default();
+        return build::build(&named, genome).map(Some);
+    }
+    let is_gene =
+        matches!(last.select, Select::Gene | Select::Protein | Select::Cds | Select::Feature | Select::Kind(_));
     // One gene is spoken of: what is asked of it is asked by its name.
-    if frame.refers.it
+    if is_gene
+        && frame.refers.it
         && let [subject] = &memory.subjects[..]
         && asks_of_one(frame)
     {
@@ -58,7 +73,8 @@ pub(super) fn follow(frame: &Frame, memory: &Memory, genome: Genome<'_>) -> Resu
         named.refers = Default::default();
         return build::build(&named, genome).map(Some);
     }
-    if let [subject] = &memory.subjects[..]
+    if is_gene
+        && let [subject] = &memory.subjects[..]
         && asks_of_one(frame)
         && !frame.refers.these
         && frame.extreme.is_none()
@@ -68,7 +84,7 @@ pub(super) fn follow(frame: &Frame, memory: &Memory, genome: Genome<'_>) -> Resu
         named.names = vec![(0, subject.clone())];
         return build::build(&named, genome).map(Some);
     }
-    Ok(Some(done(refine(frame, last), frame)))
+    Ok(Some(done(refine(frame, last, memory), frame)))
 }
 
 fn done(query: Query, frame: &Frame) -> Understanding {
@@ -243,8 +259,20 @@ fn which_one(memory: &Memory) -> Understanding {
 }
 
 /// The last query with more filters, another order, another thing told.
-fn refine(frame: &Frame, last: &Query) -> Query {
+fn refine(frame: &Frame, last: &Query, memory: &Memory) -> Query {
     let mut query = last.clone();
+    // Of the ten longest, those on the minus strand: the limit chose the rows, and they stay those.
+    let chooses = !frame.filters.is_empty()
+        || !frame.sizes.is_empty()
+        || !frame.on.is_empty()
+        || frame.extreme.is_some()
+        || frame.share;
+    let is_feature =
+        matches!(last.select, Select::Gene | Select::Protein | Select::Cds | Select::Feature | Select::Kind(_));
+    if last.limit.is_some() && chooses && is_feature && !memory.subjects.is_empty() {
+        query = Query { genome: last.genome.clone(), ..Query::new(last.select.clone()) };
+        query.filters.push(Filter::Among(memory.subjects.clone()));
+    }
     replace_places(&mut query, frame);
     // What is told about one number of all rows is not told about some of them.
     if matches!(

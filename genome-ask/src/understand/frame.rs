@@ -16,12 +16,18 @@ pub(super) struct Frame {
     pub(super) sizes: Vec<(Option<Field>, Compare)>,
     /// Members of a run or cluster.
     pub(super) members: Option<Compare>,
+    /// Genomes of the index by name.
+    pub(super) genomes: Vec<String>,
+    /// What two genomes have in common, or only one of them.
+    pub(super) shared: Option<bool>,
     /// Numbers that no rule took.
     pub(super) numbers: Vec<f64>,
     pub(super) relation: Option<(usize, Relation)>,
     pub(super) distance: Option<u64>,
     pub(super) side: Option<Side>,
     pub(super) gap: Option<u64>,
+    /// A gap or distance is spoken of.
+    pub(super) says_gap: bool,
     /// A noun stands in the plural.
     pub(super) plural: bool,
     /// "small" or "large" without a number.
@@ -50,6 +56,8 @@ pub(super) struct Frame {
     pub(super) refers: Refers,
     /// What no annotation tells.
     pub(super) beyond: Option<&'static str>,
+    /// Comparisons without a number.
+    pub(super) dangling: Vec<String>,
     /// Words that no rule understood.
     pub(super) unknown: Vec<String>,
     /// What is assumed because the question does not say it.
@@ -67,6 +75,7 @@ pub(super) struct Asks {
     pub(super) how_long: bool,
     pub(super) yes_no: bool,
     pub(super) called: bool,
+    pub(super) help: bool,
 }
 
 /// What was said before and is meant again.
@@ -136,6 +145,7 @@ impl Frame {
             || self.codon_usage
             || self.coverage
             || self.fields.contains(&Field::TranslTable)
+            || (self.aggregate.is_some() && !self.fields.is_empty())
     }
 
     /// Whether a function, product or number of an enzyme is asked for.

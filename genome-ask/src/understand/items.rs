@@ -15,6 +15,10 @@ use crate::query::{Field, Region};
 pub(super) enum Piece {
     Sense(Sense),
     Number(f64, Option<Unit>),
+    /// "second longest"
+    Ordinal(f64),
+    /// The name of a genome, where there are several.
+    Genome(String),
     /// The name of a gene.
     Name(String),
     /// It looks like the name of a gene, but no feature has it.
@@ -73,14 +77,26 @@ fn correct(question: &str, tokens: &mut [Token], genome: Genome<'_>, corrections
         let written = &question[token.span.clone()];
         let word = american_fold(&token.text);
         let plain = word.chars().all(char::is_alphabetic);
-        if word.len() < 4 || lexicon().knows(&word) || unit(&word).is_some() || genome.name_rank(&word)?.is_some() {
+        // `NotI` is an enzyme, `mRNA` a kind: only words as people write them are mended.
+        if enzymes::site(written).is_some()
+            || (!looks_like_gene(written) && written.chars().skip(1).any(char::is_uppercase))
+        {
+            continue;
+        }
+        if word.len() < 3
+            || number_words(&[&*word]).is_some()
+            || genome.organism_words()?.contains(&word)
+            || lexicon().knows(&word)
+            || unit(&word).is_some()
+            || genome.name_rank(&word)?.is_some()
+        {
             continue;
         }
         let gene_like = looks_like_gene(written);
         let read = if gene_like {
             swapped(&word, genome.names()?.iter().map(String::as_str)).map(str::to_owned)
         } else if plain && !is_upper(written) && !genome.is_product_word(&word)? && !is_kind(genome, &word)? {
-            let lexicon = lexicon().words().iter().map(String::as_str);
+            let lexicon = lexicon().words().iter().map(String::as_str).filter(|word| word.len() > 3);
             let products = genome.product_words()?.iter().map(String::as_str);
             let products = products.filter(|word| word.chars().all(char::is_alphabetic));
             nearest(&word, lexicon.chain(products))
@@ -131,9 +147,8 @@ struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     fn push(&mut self, piece: Piece, count: usize) {
-        let tokens = &self.tokens[self.at..self.at + count];
-        let text = self.question[tokens[0].span.start..tokens[count - 1].span.end].to_owned();
-        self.out.push(Item { piece, text, glued: tokens[0].glued });
+        let text = self.read(count);
+        self.out.push(Item { piece, text, glued: self.tokens[self.at].glued });
         self.at += count;
     }
 
@@ -162,6 +177,11 @@ impl<'a> Reader<'a> {
                 self.push(Piece::Quoted(token.text.clone()), 1);
                 return Ok(());
             }
+            // `E. coli`
+            Kind::Word if token.text.chars().count() == 1 && self.is_initial()? => {
+                self.at += 2;
+                return Ok(());
+            }
             Kind::Sign('\'') => {
                 // `lacZ's`
                 let possessive = self.tokens.get(self.at + 1).is_some_and(|t| t.glued && t.text == "s");
@@ -170,7 +190,7 @@ impl<'a> Reader<'a> {
             }
             _ => {}
         }
-        if self.compound()? || self.accession() || self.number() || self.phrase() || self.kind()? {
+        if self.ordinal() || self.compound()? || self.accession() || self.number() || self.phrase() || self.kind()? {
             return Ok(());
         }
         let written = self.written(1);
@@ -179,16 +199,24 @@ impl<'a> Reader<'a> {
             Kind::Word => self.single(&self.read(1), written)?,
             _ => Piece::Word,
         };
-        if piece == Piece::Word {
-            let text = self.read(1);
-            self.push(piece, 1);
-            if let Some(last) = self.out.last_mut() {
-                last.text = text;
-            }
-        } else {
-            self.push(piece, 1);
-        }
+        self.push(piece, 1);
         Ok(())
+    }
+
+    /// `second longest`, `3rd largest`: of as many the last.
+    fn ordinal(&mut self) -> bool {
+        let word = &*self.tokens[self.at].text;
+        let extreme = self.tokens.get(self.at + 1).and_then(|next| lexicon().longest(&[&*next.text]));
+        if !matches!(extreme, Some((Sense::Extreme { .. }, _))) {
+            return false;
+        }
+        const WORDS: [&str; 9] = ["second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth"];
+        let spelt = WORDS.iter().position(|known| *known == word).map(|at| at as f64 + 2.0);
+        let ends = ["nd", "rd", "th"];
+        let written = ends.iter().find_map(|end| word.strip_suffix(end)).and_then(|number| number.parse().ok());
+        let Some(n) = spelt.or(written).filter(|n: &f64| *n >= 2.0 && *n <= 1e6) else { return false };
+        self.push(Piece::Ordinal(n), 1);
+        true
     }
 
     /// A chain without blanks that is one name, `VT2-Sap25`, or a region, `IV:1000-2000`.
@@ -197,8 +225,13 @@ impl<'a> Reader<'a> {
         while self.tokens.get(self.at + longest).is_some_and(|t| t.glued && t.kind != Kind::Quoted) && longest < 12 {
             longest += 1;
         }
+        let genomes = self.genome.several()?;
         for count in (1..=longest).rev() {
             let text = self.written(count);
+            if let Some(genome) = genomes.iter().find(|name| name.eq_ignore_ascii_case(text)) {
+                self.push(Piece::Genome(genome.clone()), count);
+                return Ok(true);
+            }
             if count > 1
                 && let Some(region) = region(text)
             {
@@ -278,6 +311,12 @@ impl<'a> Reader<'a> {
                 let hyphen = self.tokens.get(self.at + count).is_some_and(|t| t.glued && t.kind == Kind::Sign('-'));
                 let reference =
                     words[0] == "one" && count == 1 && !words.get(1).is_some_and(|w| unit(w).is_some() || *w == "of");
+                let next = self.at + count;
+                let unknown =
+                    self.tokens.get(next).is_some_and(|t| !lexicon().knows(&t.text) && unit(&t.text).is_none());
+                if count == 1 && unknown && self.is_in_phrase(&self.tokens[self.at].text).unwrap_or(false) {
+                    return false;
+                }
                 if hyphen || (reference && lexicon().longest(&["one"]).is_some()) {
                     return false;
                 }
@@ -373,6 +412,13 @@ impl<'a> Reader<'a> {
         Ok(false)
     }
 
+    /// A letter with a point before a word of the organism's name.
+    fn is_initial(&self) -> Result<bool> {
+        let point = self.tokens.get(self.at + 1).is_some_and(|t| t.glued && t.kind == Kind::Sign('.'));
+        let Some(next) = self.tokens.get(self.at + 2).filter(|_| point) else { return Ok(false) };
+        Ok(self.genome.organism_words()?.contains(&next.text))
+    }
+
     /// `ABC transporter`, `LysR family`: with the next word it stands in products.
     fn is_in_phrase(&self, text: &str) -> Result<bool> {
         let Some(next) = self.tokens.get(self.at + 1).filter(|token| token.kind == Kind::Word) else {
@@ -396,6 +442,9 @@ impl<'a> Reader<'a> {
             if written.len() >= 4 && plain * 2 >= written.len() {
                 return Ok(Piece::Pattern(written.to_owned()));
             }
+        }
+        if self.genome.organism_words()?.iter().any(|word| *word == text.to_lowercase()) {
+            return Ok(Piece::Sense(Sense::Filler));
         }
         if let Some((enzyme, _)) = enzymes::site(written) {
             return Ok(Piece::Pattern(enzyme.to_owned()));

@@ -71,6 +71,11 @@ pub(super) enum Sense {
     Encode,
     Called,
     Filler,
+    Help,
+    /// What two genomes have in common.
+    Shared,
+    /// What only one of them has.
+    Missing,
     /// What no annotation tells, with the reason.
     Beyond(&'static str),
 }
@@ -161,7 +166,7 @@ impl Lexicon {
         }
         for form in forms {
             let words: Vec<String> = fold(&form).split(' ').map(str::to_owned).collect();
-            self.words.extend(words.iter().filter(|w| w.len() > 3).cloned());
+            self.words.extend(words.iter().filter(|w| w.len() > 1).cloned());
             self.phrases.entry(words[0].clone()).or_default().push((words, sense.clone()));
         }
     }
@@ -295,6 +300,9 @@ fn sense(key: &str) -> Option<Sense> {
         "encode" => Sense::Encode,
         "called" => Sense::Called,
         "filler" => Sense::Filler,
+        "shared" => Sense::Shared,
+        "missing" => Sense::Missing,
+        "help" => Sense::Help,
         _ => return None,
     })
 }
@@ -379,7 +387,7 @@ mod tests {
         check("how many genes", Sense::Count, 2);
         check("Protein-coding genes", Sense::Noun(Noun::CodingGene), 3);
         check("no longer than 5", Sense::Compare(Comparator::Le), 3);
-        check("uncharacterised proteins", Sense::Is(Is::UnknownFunction), 2);
+        check("uncharacterised proteins", Sense::Is(Is::UnknownFunction), 1);
         check("neighbouring genes", Sense::Noun(Noun::Neighbour), 2);
         check("longest run", Sense::Extreme { descending: true, by: None }, 1);
         check("as FASTA please", Sense::Output(Output::Fasta), 2);

@@ -38,6 +38,12 @@ pub(crate) enum Understanding {
     Declined { reason: String, unknown: Vec<String>, suggestions: Vec<String> },
 }
 
+/// Whether all of these are kinds of features that the index has.
+pub(crate) fn are_kinds(kinds: &std::collections::BTreeSet<String>, index: &Index) -> Result<bool> {
+    let known = Genome { index }.kinds()?;
+    Ok(kinds.iter().all(|kind| known.iter().any(|(_, other)| other.eq_ignore_ascii_case(kind))))
+}
+
 /// Words of questions that begin so.
 pub(crate) fn words_beginning(beginning: &str) -> impl Iterator<Item = &'static str> + '_ {
     let words = lexicon::lexicon().words();
@@ -59,6 +65,25 @@ pub(crate) fn understand(question: &str, index: &Index, memory: &Memory) -> Resu
 fn decide(question: &str, frame: &Frame, memory: &Memory, genome: Genome<'_>) -> Result<Understanding> {
     if let Some(reason) = frame.beyond {
         let reason = format!("The data cannot tell this: {reason}.");
+        return Ok(Understanding::Declined { reason, unknown: Vec::new(), suggestions: suggestions(frame, genome) });
+    }
+    if frame.asks.help && !frame.has_subject() {
+        let all = crate::dialogue::examples_of(genome.index).into_iter().flat_map(|examples| examples.questions);
+        let reason = "Questions of these sorts are understood.".to_owned();
+        return Ok(Understanding::Declined { reason, unknown: Vec::new(), suggestions: all.collect() });
+    }
+    if let Some(first) = frame.dangling.first() {
+        let reason = format!("I did not understand \u{201c}{first}\u{201d}: it lacks a number, or what it refers to.");
+        let unknown = frame.dangling.clone();
+        return Ok(Understanding::Declined { reason, unknown, suggestions: suggestions(frame, genome) });
+    }
+    if frame.says_gap && matches!(frame.relation, Some((_, frame::Relation::Between))) && frame.names.len() == 2 {
+        let reason =
+            "Distances between two genes are not computed; ask where they are, or what lies between them.".to_owned();
+        return Ok(Understanding::Declined { reason, unknown: Vec::new(), suggestions: suggestions(frame, genome) });
+    }
+    if frame.shared.is_some() && genome.several()?.is_empty() {
+        let reason = "Two genomes are needed to compare them, and only one is open.".to_owned();
         return Ok(Understanding::Declined { reason, unknown: Vec::new(), suggestions: suggestions(frame, genome) });
     }
     if let Some(query) = choose::reading(question, frame, &memory.readings) {

@@ -99,7 +99,9 @@ pub(super) fn number_words(words: &[&str]) -> Option<(f64, usize)> {
             && seen
             && at > 0
             && large(words[at - 1]).is_some()
-            && words.get(at + 1).is_some_and(|next| small(next).is_some()))
+            && words.get(at + 1).is_some_and(|next| small(next).is_some())
+            // `between one hundred and one hundred and twenty`
+            && !words.get(at + 2).is_some_and(|next| large(next).is_some()))
         {
             break;
         }
@@ -127,5 +129,6 @@ mod tests {
         check("a gene", None);
         check("thousand", None);
         check("five and six", Some((5.0, 1)));
+        check("one hundred and one hundred", Some((100.0, 2)));
     }
 }

@@ -4,13 +4,14 @@ use super::frame::{Extreme, Frame, Relation};
 use super::items::{Item, Piece};
 use super::lexicon::{Comparator, Noun, Sense};
 use super::numbers::Unit;
-use super::topic::{Role, topic};
+use super::topic::{Role, amino_acid, topic};
 use super::vocabulary::Genome;
 use crate::error::Result;
 use crate::query::{Compare, Field, Filter, Is, Match, Region, Strand};
 
 pub(super) fn read(items: &[Item], genome: Genome<'_>) -> Result<Frame> {
-    let mut rules = Rules { items, genome, at: 0, negated: None, role: Role::Product, frame: Frame::default() };
+    let mut rules =
+        Rules { items, genome, at: 0, negated: None, role: Role::Product, missing: None, frame: Frame::default() };
     while rules.at < items.len() {
         let done = rules.comparison()
             || rules.size()
@@ -23,6 +24,9 @@ pub(super) fn read(items: &[Item], genome: Genome<'_>) -> Result<Frame> {
         }
     }
     rules.sized();
+    if let Some(at) = rules.negated {
+        rules.frame.dangling.push(items[at].text.clone());
+    }
     Ok(rules.frame)
 }
 
@@ -34,6 +38,8 @@ struct Rules<'a> {
     negated: Option<usize>,
     /// Where the next function is looked for.
     role: Role,
+    /// Where "but not in" stands.
+    missing: Option<usize>,
     frame: Frame,
 }
 
@@ -100,7 +106,9 @@ impl<'a> Rules<'a> {
             Some(_) => Filter::Not(Box::new(filter)),
             None => filter,
         };
-        self.frame.filters.push((self.at, filter));
+        if !self.frame.filters.iter().any(|(_, known)| *known == filter) {
+            self.frame.filters.push((self.at, filter));
+        }
     }
 
     /// `shorter than 50 aa`, `between 100 and 200 aa`.
@@ -406,6 +414,12 @@ impl<'a> Rules<'a> {
         true
     }
 
+    /// "unique to A" names the genome that has it.
+    fn unique(&self, at: usize) -> bool {
+        let text = self.items[self.missing.unwrap_or(at)].text.to_lowercase();
+        ["unique", "specific", "only", "exclusive"].iter().any(|word| text.contains(word))
+    }
+
     fn says_most(&self) -> bool {
         let text = self.items[self.at].text.to_lowercase();
         ["most", "fewest", "least", "highest", "largest", "lowest", "smallest", "greatest", "maximum"].contains(&&*text)
@@ -465,7 +479,15 @@ impl<'a> Rules<'a> {
                 Ok(true)
             }
             Some(Piece::Sense(Sense::Field(
-                field @ (Field::Ec | Field::Go | Field::Synonym | Field::Note | Field::DbXref | Field::OldLocusTag),
+                field @ (Field::Ec
+                | Field::Go
+                | Field::Synonym
+                | Field::Note
+                | Field::DbXref
+                | Field::OldLocusTag
+                | Field::Gene
+                | Field::Product
+                | Field::ProteinId),
             ))) => {
                 let with = matches!(self.back(self.at), Some(Sense::With | Sense::Not));
                 let accession = (1..=3).any(|i| matches!(self.piece(self.at + i), Some(Piece::Accession(..))));
@@ -478,7 +500,9 @@ impl<'a> Rules<'a> {
                 }
                 Ok(false)
             }
-            Some(Piece::Word) if self.frame.fields.last() == Some(&Field::StartCodon) && self.starts() => {
+            Some(Piece::Word | Piece::Name(_) | Piece::NoName(_))
+                if self.frame.fields.last() == Some(&Field::StartCodon) && self.starts() =>
+            {
                 let prefix = self.items[self.at].text.clone();
                 self.frame.fields.retain(|field| !matches!(field, Field::StartCodon | Field::Gene));
                 self.filter(Filter::Text(Field::Gene, Match::Starts, vec![prefix]));
@@ -536,6 +560,13 @@ impl<'a> Rules<'a> {
         }
         // `DNA of the ...`: what comes before the first unknown word belongs to it only without a break.
         let phrase = self.phrase(words.clone());
+        if let Some(short) = amino_acid(&phrase.to_lowercase())
+            && self.frame.has(&Noun::Kind("tRNA".to_owned()))
+        {
+            self.filter(Filter::Text(Field::Product, Match::Has, vec![short.to_owned()]));
+            self.at = end;
+            return Ok(true);
+        }
         let found = topic(&phrase, self.role, self.genome)?;
         if found.known {
             self.frame.notes.extend(found.note);
@@ -596,7 +627,24 @@ impl<'a> Rules<'a> {
             Piece::Number(value, unit) => {
                 self.frame.distance.get_or_insert(bases(*value, *unit));
             }
+            Piece::Name(name) | Piece::NoName(name) if self.negated.is_some() => {
+                self.filter(Filter::Named(vec![name.clone()]));
+            }
+            Piece::Sequence(name) if self.negated.is_some() => self.filter(Filter::On(name.clone())),
             Piece::Name(name) | Piece::NoName(name) => self.frame.names.push((at, name.clone())),
+            Piece::Genome(name) => {
+                // "in A but not in B": the one that lacks it comes last.
+                let name = name.clone();
+                if self.missing.is_some_and(|missing| missing < at) && self.unique(at) {
+                    self.frame.genomes.insert(0, name);
+                } else {
+                    self.frame.genomes.push(name);
+                }
+            }
+            Piece::Ordinal(n) => {
+                self.frame.numbers.push(*n);
+                self.frame.notes.push(format!("of the {n} rows the last is the one that is asked for"));
+            }
             Piece::Sequence(name) => self.frame.on.push(name.clone()),
             Piece::Pattern(pattern) => self.frame.patterns.push(pattern.clone()),
             Piece::Codon(codon) => self.frame.patterns.push(codon.clone()),
@@ -610,6 +658,7 @@ impl<'a> Rules<'a> {
     }
 
     fn sense_alone(&mut self, at: usize, sense: &Sense) {
+        let with = matches!(self.back(at), Some(Sense::With));
         let frame = &mut self.frame;
         let mut relate = |relation| {
             frame.relation = match frame.relation {
@@ -635,6 +684,10 @@ impl<'a> Rules<'a> {
             Sense::Noun(Noun::Neighbour) => {
                 frame.nouns.push((at, Noun::Neighbour));
                 relate(Relation::NextTo);
+            }
+            // "without introns"
+            Sense::Noun(Noun::Kind(kind)) if kind == "intron" && (self.negated.is_some() || with) => {
+                self.filter(Filter::Is(Is::Spliced));
             }
             Sense::Noun(noun) => {
                 frame.plural |= matches!(noun, Noun::Gene | Noun::Protein) && self.items[at].text.ends_with('s');
@@ -719,7 +772,17 @@ impl<'a> Rules<'a> {
                 }
             }
             Sense::Beyond(reason) => frame.beyond = Some(reason),
-            Sense::Origin | Sense::Gap | Sense::On | Sense::With | Sense::Filler | Sense::Flank(_) => {}
+            Sense::Gap => frame.says_gap = true,
+            Sense::Origin | Sense::On | Sense::With | Sense::Filler | Sense::Flank(_) => {}
+            Sense::Compare(_) if is_unfinished(&self.items[at].text) => {
+                frame.dangling.push(self.items[at].text.clone())
+            }
+            Sense::Shared => frame.shared = Some(true),
+            Sense::Missing => {
+                frame.shared = Some(false);
+                self.missing = Some(at);
+            }
+            Sense::Help => frame.asks.help = true,
             Sense::Compare(_) | Sense::After(_) | Sense::Side(_) | Sense::Extreme { .. } => {}
         }
     }
@@ -740,6 +803,12 @@ impl<'a> Rules<'a> {
             _ => None,
         }
     }
+}
+
+/// "longer than the gene next to it" has no number to compare with.
+fn is_unfinished(text: &str) -> bool {
+    let text = text.to_lowercase();
+    text.ends_with("than") || ["over", "above", "below", "under", "at least", "at most", "between"].contains(&&*text)
 }
 
 fn bases(value: f64, unit: Option<Unit>) -> u64 {

@@ -13,8 +13,7 @@ pub(super) fn subject(noun: &Noun) -> Subject {
     let plain = |select| Subject { select, filters: Vec::new() };
     match noun {
         Noun::Gene | Noun::Neighbour => plain(Select::Gene),
-        Noun::CodingGene => Subject { select: Select::Gene, filters: vec![Filter::Is(Is::Coding)] },
-        Noun::Protein => plain(Select::Protein),
+        Noun::CodingGene | Noun::Protein => plain(Select::Protein),
         Noun::Cds => plain(Select::Cds),
         Noun::Feature => plain(Select::Feature),
         // Genes of an RNA that is no longer made do not count.

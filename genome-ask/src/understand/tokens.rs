@@ -67,7 +67,9 @@ pub(super) fn tokens(question: &str) -> Vec<Token> {
         {
             let span = at + 1..at + 1 + end;
             let text = question[span.clone()].trim().to_owned();
-            out.push(Token { kind: Kind::Quoted, text, span, glued: false });
+            if !text.is_empty() {
+                out.push(Token { kind: Kind::Quoted, text, span, glued: false });
+            }
             at += end + 2;
             continue;
         } else if c.is_ascii_digit() {

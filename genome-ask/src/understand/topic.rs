@@ -36,6 +36,34 @@ const TAILS: [&str; 26] = [
     "process",
 ];
 
+/// The three letters that a tRNA's product has for an amino acid.
+pub(super) fn amino_acid(word: &str) -> Option<&'static str> {
+    const NAMES: [(&str, &str); 21] = [
+        ("alanine", "Ala"),
+        ("arginine", "Arg"),
+        ("asparagine", "Asn"),
+        ("aspartate", "Asp"),
+        ("cysteine", "Cys"),
+        ("glutamine", "Gln"),
+        ("glutamate", "Glu"),
+        ("glycine", "Gly"),
+        ("histidine", "His"),
+        ("isoleucine", "Ile"),
+        ("leucine", "Leu"),
+        ("lysine", "Lys"),
+        ("methionine", "Met"),
+        ("phenylalanine", "Phe"),
+        ("proline", "Pro"),
+        ("serine", "Ser"),
+        ("threonine", "Thr"),
+        ("tryptophan", "Trp"),
+        ("tyrosine", "Tyr"),
+        ("valine", "Val"),
+        ("selenocysteine", "Sec"),
+    ];
+    NAMES.iter().find(|(name, _)| *name == word).map(|(_, short)| *short)
+}
+
 /// Where a function is looked for first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Role {
@@ -73,6 +101,23 @@ pub(super) fn topic(phrase: &str, role: Role, genome: Genome<'_>) -> Result<Topi
         }
         if !there.is_empty() {
             return known(has(there), None);
+        }
+    }
+    // "Involved in motility" is more than the word.
+    if role == Role::Process
+        && let Some(instead) = instead_of(phrase).or_else(|| instead_of(without_tail(phrase)?))
+    {
+        let mut there: Vec<String> = in_products(phrase, genome)?.into_iter().collect();
+        for other in instead {
+            if genome.phrase(Column::Product, other)? > 0
+                && !there.iter().any(|known| known.eq_ignore_ascii_case(other))
+            {
+                there.push(other.clone());
+            }
+        }
+        if !there.is_empty() {
+            let note = format!("{phrase} is taken as these words of products: {}", there.join(", "));
+            return known(has(there), Some(note));
         }
     }
     if let Some(found) = in_products(phrase, genome)? {

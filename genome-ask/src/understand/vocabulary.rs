@@ -16,6 +16,8 @@ pub(crate) struct Vocabulary {
     kinds: OnceCell<Vec<(Vec<String>, String)>>,
     names: OnceCell<Vec<String>>,
     product_words: OnceCell<Vec<String>>,
+    genomes: OnceCell<Vec<String>>,
+    organisms: OnceCell<Vec<String>>,
 }
 
 /// Where a phrase may stand.
@@ -24,7 +26,6 @@ pub(super) enum Column {
     Product,
     Function,
     Go,
-    Note,
 }
 
 impl Column {
@@ -33,7 +34,6 @@ impl Column {
             Self::Product => "product",
             Self::Function => "function",
             Self::Go => "go",
-            Self::Note => "note",
         }
     }
 }
@@ -83,6 +83,22 @@ impl<'a> Genome<'a> {
                 }
             }
             Ok(out)
+        })
+    }
+
+    /// Words of the organisms' names.
+    pub(super) fn organism_words(&self) -> Result<&'a [String]> {
+        read_once(&self.vocabulary().organisms, || {
+            let names = self.index.genomes()?.into_iter().filter_map(|genome| genome.organism);
+            Ok(names.flat_map(|name| words(&name).split_whitespace().map(str::to_owned).collect::<Vec<_>>()).collect())
+        })
+    }
+
+    /// The names of the genomes, where there are several.
+    pub(super) fn several(&self) -> Result<&'a [String]> {
+        read_once(&self.vocabulary().genomes, || {
+            let names: Vec<String> = self.index.genomes()?.into_iter().map(|genome| genome.name).collect();
+            Ok(if names.len() > 1 { names } else { Vec::new() })
         })
     }
 

@@ -85,8 +85,12 @@ pub(super) fn turn(app: &App, number: u64, reply: &Reply, picture: Option<Markup
                 }
                 ReplyKind::Ambiguous { ask, readings } => {
                     p class="answer" { (ask) }
+                    @let open: Vec<&Reading> = readings.iter().filter(|reading| reading.query.is_none()).collect();
+                    @if !open.is_empty() {
+                        ul class="missing" { @for reading in open { li { (reading.text) } } }
+                    }
                     div class="readings" role="group" aria-label=(ask) {
-                        @for reading in readings { (reading_button(reading)) }
+                        @for reading in readings.iter().filter(|reading| reading.query.is_some()) { (reading_button(reading)) }
                     }
                 }
                 ReplyKind::Declined { reason, unknown, suggestions } => {

@@ -24,10 +24,11 @@
   // Where a picture is wider than the window, what was asked for comes into view.
   const centre = (within) => {
     for (const box of within.querySelectorAll(".picture .scroll")) {
-      const marked = box.querySelector(".marked");
-      if (!marked || box.scrollWidth <= box.clientWidth) continue;
-      const [a, b] = [marked.getBoundingClientRect(), box.getBoundingClientRect()];
-      box.scrollLeft += a.x + a.width / 2 - (b.x + b.width / 2);
+      const marked = [...box.querySelectorAll(".marked")].map((element) => element.getBoundingClientRect());
+      if (marked.length === 0 || box.scrollWidth <= box.clientWidth) continue;
+      const middle = (Math.min(...marked.map((a) => a.left)) + Math.max(...marked.map((a) => a.right))) / 2;
+      const window = box.getBoundingClientRect();
+      box.scrollLeft += middle - (window.x + window.width / 2);
     }
   };
 
