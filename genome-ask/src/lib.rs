@@ -34,25 +34,36 @@
 //! | item | what |
 //! |---|---|
 //! | [`Index`], [`Source`], [`Store`], [`IndexLimits`], [`GenomeInfo`] | genome files as one SQLite file, made again when they change |
+//! | [`Dialogue`], [`Reply`], [`examples`] | questions in plain English, one after the other |
 //! | [`query`]: [`Query`] | the typed query, its text and its JSON |
 //! | [`Index::run`], [`RunLimits`] | a query on an index, within limits of time and size |
 //! | [`answer`]: [`Answer`] | what was found, and where it stands |
 //! | [`mod@write`] | answers as JSON, CSV, TSV, FASTA and GFF3 |
 //! | [`Index::compare`], [`Comparison`] | two genomes by gene name or product |
 //! | [`biology`] | weight and isoelectric point of proteins, restriction enzymes |
+//! | `web` (feature) | a web page: dialogue, pictures, downloads |
+//! | `mcp` (feature) | a server for the Model Context Protocol |
 //! | [`Error`] | what went wrong |
 
 pub mod answer;
 pub mod biology;
 mod compare;
+pub mod dialogue;
 mod error;
 mod execute;
 pub mod index;
+#[cfg(feature = "mcp")]
+pub mod mcp;
 pub mod query;
+mod say;
+mod understand;
+#[cfg(feature = "web")]
+pub mod web;
 pub mod write;
 
 pub use answer::Answer;
 pub use compare::Comparison;
+pub use dialogue::{Dialogue, Reply, ReplyKind, examples};
 pub use error::{Error, Result};
 pub use execute::RunLimits;
 pub use index::{GenomeInfo, Index, IndexLimits, Source, Store};

@@ -1,10 +1,13 @@
 //! The command line.
 
 use crate::adapter_args::{AdapterCommand, PeftCommand};
+use crate::ask_args::{AskArgs, QueryArgs};
 use crate::device::DeviceChoice;
 use crate::format_args::{ConvertArgs, DatasetArgs, ExtractArgs, OrfsArgs, StatsArgs};
+use crate::mcp::McpArgs;
 use crate::model_args::{ConvertCheckpointArgs, ForwardArgs, GenerateArgs};
 use crate::models::ModelsArgs;
+use crate::serve::ServeArgs;
 use crate::tokenize::TokenizeArgs;
 use crate::train_tokenizer::TrainTokenizerArgs;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -40,6 +43,10 @@ pub(crate) enum Command {
     ConvertCheckpoint(ConvertCheckpointArgs),
     /// Train a base model on whole genomes by masked-language modelling
     Pretrain(PretrainArgs),
+    /// Ask about a genome in plain English: functions, clusters, sizes, neighbours, sequences, counts
+    Ask(AskArgs),
+    /// Run a typed query on a genome
+    Query(QueryArgs),
     /// Count what is in files of any genome format
     Stats(StatsArgs),
     /// Write one format as another
@@ -62,6 +69,10 @@ pub(crate) enum Command {
     /// Plan a fine-tuning run
     #[command(subcommand)]
     Peft(PeftCommand),
+    /// Open a web page that answers questions about annotated genomes
+    Serve(ServeArgs),
+    /// Answer questions of programs about annotated genomes: Model Context Protocol on stdin and stdout
+    Mcp(McpArgs),
     /// Show version, features, devices and memory
     Doctor(DoctorArgs),
 }

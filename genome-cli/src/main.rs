@@ -5,6 +5,11 @@
 mod adapter;
 mod adapter_args;
 mod args;
+mod ask;
+mod ask_args;
+mod ask_open;
+mod ask_prompt;
+mod ask_table;
 mod bases;
 mod convert;
 mod convert_checkpoint;
@@ -18,6 +23,7 @@ mod format_args;
 mod forward;
 mod generate;
 mod hub;
+mod mcp;
 mod model_args;
 mod models;
 mod orfs;
@@ -25,8 +31,10 @@ mod output;
 mod plan;
 mod predict;
 mod pretrain;
+mod query;
 mod quickstart;
 mod sequences;
+mod serve;
 mod stats;
 mod system;
 mod tokenize;
@@ -67,6 +75,8 @@ fn main() -> ExitCode {
         Command::Generate(args) => generate::run(&args),
         Command::Forward(args) => forward::run(&args),
         Command::ConvertCheckpoint(args) => convert_checkpoint::run(&args),
+        Command::Ask(args) => ask::run(&args),
+        Command::Query(args) => query::run(&args),
         Command::Stats(args) => stats::run(&args),
         Command::Convert(args) => convert::run(&args),
         Command::Extract(args) => extract::run(&args),
@@ -77,6 +87,8 @@ fn main() -> ExitCode {
         Command::TrainTokenizer(args) => train_tokenizer::run(&args),
         Command::Adapter(command) => adapter::run(&command),
         Command::Peft(PeftCommand::Plan(args)) => plan::run(&args),
+        Command::Serve(args) => serve::run(&args),
+        Command::Mcp(args) => mcp::run(&args),
         Command::Doctor(args) => doctor::run(&args),
     };
     match done {

@@ -342,7 +342,7 @@ pub(super) fn on_sequence(first: i64, last: i64, length: i64, circular: bool) ->
         let (first, last) = (first.max(1), last.min(length));
         return if first <= last { vec![(first, last)] } else { Vec::new() };
     }
-    if last - first + 1 >= length {
+    if last.saturating_sub(first) >= length - 1 {
         return vec![(1, length)];
     }
     let turn = |position: i64| (position - 1).rem_euclid(length) + 1;
@@ -367,5 +367,7 @@ mod tests {
         check(101, 110, false, &[]);
         check(-50, 200, true, &[(1, 100)]);
         check(5, 4, true, &[]);
+        check(-i64::MAX, i64::MAX, true, &[(1, 100)]);
+        check(-i64::MAX, i64::MAX, false, &[(1, 100)]);
     }
 }

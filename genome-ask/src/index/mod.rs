@@ -33,6 +33,7 @@ use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Result};
 use crate::execute::Deadline;
+use crate::understand::vocabulary::Vocabulary;
 pub(crate) use writer::{composition, gc_percent};
 
 /// A genome: a file with annotation, sequence or both, and a FASTA file with the sequences where the first has none.
@@ -154,6 +155,7 @@ pub struct Index {
     path: PathBuf,
     built: bool,
     pub(crate) deadline: Deadline,
+    pub(crate) vocabulary: Vocabulary,
 }
 
 impl std::fmt::Debug for Index {
@@ -247,7 +249,7 @@ impl Index {
         db.pragma_update(None, "trusted_schema", false)?;
         db.pragma_update(None, "temp_store", "memory")?;
         let deadline = crate::execute::prepare(&mut db)?;
-        Ok(Self { db, path, built, deadline })
+        Ok(Self { db, path, built, deadline, vocabulary: Vocabulary::default() })
     }
 
     /// The file of the index; `:memory:` where it has none.
