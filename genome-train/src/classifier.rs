@@ -210,7 +210,8 @@ impl<A: FolderAdapter> Classifier<A> {
         folder.check_base(&foundation.sha256)?;
         let task = read_task(&folder, dir)?;
         let config: C = folder.config()?;
-        let fresh = Adapters::attach(&*foundation.base, &selection(&config).lenient(&*foundation.base), &config, 0, &device)?;
+        let fresh =
+            Adapters::attach(&*foundation.base, &selection(&config).lenient(&*foundation.base), &config, 0, &device)?;
         let loaded = folder.load(fresh)?;
         let tensors =
             loaded.modules.iter().map(|(n, t)| (n.clone(), (t.shape().to_vec(), t.values().to_vec()))).collect();

@@ -299,13 +299,7 @@ fn first_gradients(case: &Case, named: &Named, found: &mut Found) -> Result<()> 
 }
 
 /// One step of AdaLoRA's allocator beside what PEFT recorded of it.
-fn allocation(
-    case: &Case,
-    ours: &Step,
-    report: &AllocationReport,
-    values: &Named,
-    found: &mut Found,
-) -> Result<()> {
+fn allocation(case: &Case, ours: &Step, report: &AllocationReport, values: &Named, found: &mut Found) -> Result<()> {
     let step = ours.step;
     let at = |field: &str| format!("/per_step/{step}/{field}");
     let mut same = |field: &str, ours: Value| {

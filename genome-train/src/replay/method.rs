@@ -59,9 +59,7 @@ impl Replayed for AdaLoraConfig {
 
     fn saved(&self, stepper: &Stepper, adapters: &Adapters<SvdLinear>) -> Result<(Self, Adapters<SvdLinear>), String> {
         match stepper {
-            Stepper::AdaLora(optimizer) => {
-                optimizer.allocator().pruned(self, adapters).map_err(|e| e.to_string())
-            }
+            Stepper::AdaLora(optimizer) => optimizer.allocator().pruned(self, adapters).map_err(|e| e.to_string()),
             Stepper::Plain(_) => Ok((self.clone(), adapters.clone())),
         }
     }
