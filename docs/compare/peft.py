@@ -4,8 +4,8 @@
     python docs/compare/peft.py target/debug/examples/replay_trace testdata lora_bert dora_opt_pre ia3_bert ...
 
 For each case, replay_trace trains the adapter and writes its folder; PEFT loads it on the case's base. Compared are the
-folder's logits in PEFT with those that PEFT recorded of its own run. Needs torch, transformers, peft, safetensors; DNABERT-2
-and NT v2 cases need the authors' modules and are not run here.
+folder's logits in PEFT with those that PEFT recorded of its own run. Needs torch, transformers, peft and safetensors;
+for BERT, OPT and LLaMA bases.
 """
 
 import json

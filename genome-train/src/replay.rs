@@ -120,9 +120,7 @@ impl Found {
         let most = self.max_diff.entry(what.to_owned()).or_default();
         for (f, e) in found.iter().zip(expected) {
             let far = far(*f, *e);
-            if !(far <= *most) {
-                *most = if far.is_nan() { f32::INFINITY } else { far };
-            }
+            *most = most.max(if far.is_nan() { f32::INFINITY } else { far });
         }
     }
 
