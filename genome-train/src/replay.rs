@@ -77,11 +77,20 @@ pub struct Step {
 /// [`crate::Error::Replay`] for a case that does not have what its layout says, or is of a method that is not replayed; what
 /// reading the base and the adapters says.
 pub fn replay(dir: &Path) -> Result<Replay> {
+    let folder = tempfile::tempdir().map_err(broken("a temporary folder"))?;
+    replay_into(dir, folder.path())
+}
+
+/// [`replay`] that leaves the trained adapter in the folder `out`, as it is saved.
+///
+/// # Errors
+/// As [`replay`], and what writing says.
+pub fn replay_into(dir: &Path, out: &Path) -> Result<Replay> {
     let init = AdapterFolder::read(&dir.join("init"))?;
     match init.peft_type() {
-        LoraConfig::PEFT_TYPE => run::<LoraConfig>(dir),
-        Ia3Config::PEFT_TYPE => run::<Ia3Config>(dir),
-        AdaLoraConfig::PEFT_TYPE => run::<AdaLoraConfig>(dir),
+        LoraConfig::PEFT_TYPE => run::<LoraConfig>(dir, out),
+        Ia3Config::PEFT_TYPE => run::<Ia3Config>(dir, out),
+        AdaLoraConfig::PEFT_TYPE => run::<AdaLoraConfig>(dir, out),
         other => Err(broken(dir.join("init"))(format!("runs of {other:?} are not replayed"))),
     }
 }
@@ -111,9 +120,7 @@ impl Found {
         let most = self.max_diff.entry(what.to_owned()).or_default();
         for (f, e) in found.iter().zip(expected) {
             let far = far(*f, *e);
-            if !(far <= *most) {
-                *most = if far.is_nan() { f32::INFINITY } else { far };
-            }
+            *most = most.max(if far.is_nan() { f32::INFINITY } else { far });
         }
     }
 
@@ -141,7 +148,7 @@ impl Found {
     }
 }
 
-fn run<C: Replayed>(dir: &Path) -> Result<Replay> {
+fn run<C: Replayed>(dir: &Path, out: &Path) -> Result<Replay> {
     let case = Case::read(dir)?;
     let batch = case.batch()?;
     let base = case.base()?;
@@ -212,9 +219,8 @@ fn run<C: Replayed>(dir: &Path) -> Result<Replay> {
     // What is saved of it, and read again.
     let (config, adapters) = config.saved(&stepper, &model.adapters).map_err(broken(dir))?;
     let saved = Trained { adapters, head: model.head };
-    let folder = tempfile::tempdir().map_err(broken("a temporary folder"))?;
-    saved.write(folder.path(), &config)?;
-    let written = open(folder.path().join("adapter_model.safetensors"))?;
+    saved.write(out, &config)?;
+    let written = open(out.join("adapter_model.safetensors"))?;
     let tensor = |name: String| {
         let shape = written.shape(&name).unwrap_or_default().to_vec();
         let values = written.read_f32(&name).map_err(broken(written.path()))?;
@@ -223,7 +229,7 @@ fn run<C: Replayed>(dir: &Path) -> Result<Replay> {
     };
     let written: Named = written.names().into_iter().map(tensor).collect::<Result<_>>()?;
     found.tensors("saved", &written, &dir.join("final/adapter_model.safetensors"))?;
-    let (again, reloaded) = Trained::read::<C>(folder.path(), &base, &Device::default())?;
+    let (again, reloaded) = Trained::read::<C>(out, &base, &Device::default())?;
     let reloaded = reloaded.valid();
     found.demand(again == config, || "the settings differ, saved and loaded".into());
     found.demand(bits(&reloaded) == bits(&saved), || "the adapter differs, saved and loaded".into());

@@ -40,12 +40,17 @@ impl LoraConfig {
         let alpha = if self.use_rslora { std::f64::consts::SQRT_2 } else { 2.0 };
         let config = LoraConfig {
             r: 2 * self.r,
-            lora_alpha: self.lora_alpha * alpha,
+            lora_alpha: short(self.lora_alpha * alpha),
             rank_pattern: self.rank_pattern.iter().map(|(p, r)| (p, 2 * r)).collect::<Patterns<usize>>(),
-            alpha_pattern: self.alpha_pattern.iter().map(|(p, a)| (p, a * alpha)).collect::<Patterns<f64>>(),
+            alpha_pattern: self.alpha_pattern.iter().map(|(p, a)| (p, short(a * alpha))).collect::<Patterns<f64>>(),
             init_lora_weights: Start::KaimingUniform,
             ..self.clone()
         };
         Ok((config, adapters))
     }
+}
+
+/// `value` to 15 digits, which every reader of JSON reads as it was written; the scales of layers are f32 in the end.
+fn short(value: f64) -> f64 {
+    format!("{value:.14e}").parse().unwrap_or(value)
 }

@@ -79,7 +79,7 @@ pub(crate) fn start(
             Ok(Started { a, b: zeros(r * d_out), in_base: false })
         }
         Start::Orthogonal => {
-            if r % 2 != 0 {
+            if !r.is_multiple_of(2) {
                 return Err(site.refuse(format!("an orthogonal start needs an even rank, found {r}")));
             }
             Ok(orthogonal(&mut rng, [d_in, d_out], r))

@@ -132,6 +132,7 @@ fn names_and_shapes_in_folders_are_peft_s() {
         bias: Bias::LoraOnly,
         modules_to_save: vec!["lm_head".into(), "norm".into(), "no_such_head".into()],
         layers_to_transform: Some(0.into()),
+        layers_pattern: Some("layer".to_owned().into()),
         ..LoraConfig::new(["up", "norm"])
     };
     let error = Adapters::attach(&net, &saved.selection(Vec::<String>::new()), &saved, 1, &device).unwrap_err();

@@ -65,6 +65,9 @@ impl Replayed for AdaLoraConfig {
     }
 }
 
+/// What a rank allocator did in a step, and its pattern afterwards.
+pub(super) type Allocated = (AllocationReport, Option<RankPattern>);
+
 /// The optimizer of a run.
 pub(super) enum Stepper {
     Plain(ModuleOptimizer),
@@ -72,13 +75,13 @@ pub(super) enum Stepper {
 }
 
 impl Stepper {
-    /// One step; what a rank allocator did in it, and its pattern afterwards.
+    /// One step.
     pub(super) fn step<M: Module>(
         &mut self,
         lr: f64,
         module: M,
         gradients: GradientsParams,
-    ) -> Result<(M, Option<(AllocationReport, Option<RankPattern>)>), String> {
+    ) -> Result<(M, Option<Allocated>), String> {
         match self {
             Stepper::Plain(inner) => Ok((inner.step(lr, module, gradients), None)),
             Stepper::AdaLora(optimizer) => {

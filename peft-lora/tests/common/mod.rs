@@ -144,6 +144,7 @@ pub fn every_kind() -> Vec<(&'static str, LoraConfig)> {
                 rank_pattern: [("layer.0.query", 4), ("query", 1)].into(),
                 alpha_pattern: [("down", 7.0)].into(),
                 layers_to_transform: Some(vec![0].into()),
+                layers_pattern: Some("layer".to_owned().into()), // nothing stands before it, which PEFT asks for without
                 ..plain()
             },
         ),
