@@ -170,6 +170,14 @@ impl<'a> Rules<'a> {
             self.range(self.at, (value, unit), (b, second_unit), end);
             return true;
         }
+        // `genes with 3 exons`
+        if unit.is_none()
+            && let Some(parts) = self.parts_behind(self.skip(self.at + 1), Compare::Eq(value))
+        {
+            self.frame.sizes.push((Some(Field::Parts), parts));
+            self.at = self.skip(self.at + 1) + 1;
+            return true;
+        }
         let before = self.back(self.at);
         if self.is_gap_near(self.at) {
             self.frame.gap = Some(bases(value, unit));
