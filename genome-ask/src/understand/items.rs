@@ -234,11 +234,10 @@ impl<'a> Reader<'a> {
             }
             if count > 1
                 && let Some(region) = region(text)
+                && self.genome.is_sequence(region.seqid.as_deref().unwrap_or_default())?
             {
-                if self.genome.is_sequence(region.seqid.as_deref().unwrap_or_default())? {
-                    self.push(Piece::Region(region), count);
-                    return Ok(true);
-                }
+                self.push(Piece::Region(region), count);
+                return Ok(true);
             }
             if count > 1
                 && let Some(go) = text.to_uppercase().strip_prefix("GO:")

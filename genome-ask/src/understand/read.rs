@@ -164,8 +164,8 @@ impl<'a> Rules<'a> {
             return true;
         }
         if let Some((b, second_unit, end)) = self.upper(self.at)
-            && !(self.is(self.at + 1, &Sense::About)
-                && !self.is(self.at.wrapping_sub(1), &Sense::Compare(Comparator::Between)))
+            && (!self.is(self.at + 1, &Sense::About)
+                || self.is(self.at.wrapping_sub(1), &Sense::Compare(Comparator::Between)))
         {
             self.range(self.at, (value, unit), (b, second_unit), end);
             return true;
