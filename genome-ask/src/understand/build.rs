@@ -566,6 +566,14 @@ pub(super) fn order(query: &mut Query, frame: &Frame) {
         query.order.clear();
         *query = std::mem::replace(query, Query::new(Select::Gene)).order_by(by, descending);
     }
+    // "list 5 genes"
+    if let ([rows], None, None) = (&frame.numbers[..], frame.first, frame.relation)
+        && query.tell == Tell::Rows
+        && query.limit.is_none()
+        && matches!(query.select, Select::Gene | Select::Protein | Select::Cds | Select::Kind(_) | Select::Feature)
+    {
+        query.limit = Some(crate::query::Limit { rows: *rows as u64, ties: false });
+    }
     if let Some(first) = frame.first {
         let rows = frame.numbers.first().map_or(first, |n| *n as u64);
         query.limit = Some(crate::query::Limit { rows, ties: false });

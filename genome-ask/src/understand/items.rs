@@ -234,11 +234,10 @@ impl<'a> Reader<'a> {
             }
             if count > 1
                 && let Some(region) = region(text)
+                && self.genome.is_sequence(region.seqid.as_deref().unwrap_or_default())?
             {
-                if self.genome.is_sequence(region.seqid.as_deref().unwrap_or_default())? {
-                    self.push(Piece::Region(region), count);
-                    return Ok(true);
-                }
+                self.push(Piece::Region(region), count);
+                return Ok(true);
             }
             if count > 1
                 && let Some(go) = text.to_uppercase().strip_prefix("GO:")
@@ -324,6 +323,13 @@ impl<'a> Reader<'a> {
             }
             _ => return false,
         };
+        // `chromosome 4`, which the file may call `IV` or `chr4`
+        if count == 1
+            && let Some(name) = self.numbered_sequence(value)
+        {
+            self.push(Piece::Sequence(name), 1);
+            return true;
+        }
         let mut count = count;
         let mut of = None;
         let next = |n: usize| self.tokens.get(self.at + n).map(|t| &*t.text);
@@ -348,6 +354,17 @@ impl<'a> Reader<'a> {
         }
         self.push(Piece::Number(value, of), count);
         true
+    }
+
+    /// The name of the sequence that a number behind "chromosome" or "contig" means.
+    fn numbered_sequence(&self, value: f64) -> Option<String> {
+        let is_noun = self.out.last().and_then(Item::sense) == Some(&Sense::Noun(Noun::Sequence));
+        if !is_noun || value.fract() != 0.0 || !(1.0..1e6).contains(&value) {
+            return None;
+        }
+        let n = value as usize;
+        let names = [n.to_string(), format!("chr{n}"), format!("contig{n}"), format!("contig_{n}"), roman(n)];
+        names.into_iter().find(|name| !name.is_empty() && self.genome.is_sequence(name).unwrap_or(false))
     }
 
     /// Words from here on, folded, with how many tokens each takes with those before.
@@ -465,6 +482,15 @@ impl<'a> Reader<'a> {
         }
         Ok(if looks_like_gene(written) { Piece::NoName(text.to_owned()) } else { Piece::Word })
     }
+}
+
+/// Chromosomes of yeast and worms are numbered so; nothing above 39.
+fn roman(n: usize) -> String {
+    if n > 39 {
+        return String::new();
+    }
+    const ONES: [&str; 10] = ["", "I", "II", "III", "IV", "V", "VI", "VII", "VIII", "IX"];
+    format!("{}{}", "X".repeat(n / 10), ONES[n % 10])
 }
 
 /// `IV:1000-2000`, `chr1:1,000..2,000`.

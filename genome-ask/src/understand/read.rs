@@ -164,10 +164,18 @@ impl<'a> Rules<'a> {
             return true;
         }
         if let Some((b, second_unit, end)) = self.upper(self.at)
-            && !(self.is(self.at + 1, &Sense::About)
-                && !self.is(self.at.wrapping_sub(1), &Sense::Compare(Comparator::Between)))
+            && (!self.is(self.at + 1, &Sense::About)
+                || self.is(self.at.wrapping_sub(1), &Sense::Compare(Comparator::Between)))
         {
             self.range(self.at, (value, unit), (b, second_unit), end);
+            return true;
+        }
+        // `genes with 3 exons`
+        if unit.is_none()
+            && let Some(parts) = self.parts_behind(self.skip(self.at + 1), Compare::Eq(value))
+        {
+            self.frame.sizes.push((Some(Field::Parts), parts));
+            self.at = self.skip(self.at + 1) + 1;
             return true;
         }
         let before = self.back(self.at);
