@@ -131,6 +131,14 @@ fn dialogues() {
             ("and tRNAs?", "count tRNA where not pseudo"),
         ],
     );
+    check(
+        &index,
+        &[
+            ("Where is nifH?", "list gene where named nifH"),
+            ("Show me the largest", "? The largest what?"),
+            ("gene", "list gene order by length desc limit 1 with ties"),
+        ],
+    );
     check(&index, &[("What is near it?", "? Near what?"), ("how long is it?", "? Of which gene?")]);
 }
 

@@ -5,6 +5,7 @@
 mod ask_back;
 mod build;
 mod choose;
+mod correct;
 mod follow;
 mod frame;
 mod items;
