@@ -156,6 +156,9 @@ pub struct Row {
     /// What was asked for by [`crate::Query::extract`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sequence: Option<String>,
+    /// What these letters are: `protein`, `upstream 500`, ...
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sequence_is: Option<String>,
     /// The file.
     pub source_file: String,
     /// The line on which it begins there; none for what was computed.

@@ -1,11 +1,11 @@
 //! Questions about annotated genomes, answered from the file and cited.
 //!
 //! A genome file becomes an [`Index`], one SQLite file. A [`Query`] is the only thing that touches it: which rows, what must hold
-//! of them, what is told. An [`Answer`] has the rows with coordinates, file and line, the numbers, the SQL that was run, and what
+//! of them, what is told. A [`Dialogue`] turns questions in plain English into queries, by a fixed grammar. An [`Answer`] has the rows with coordinates, file and line, the numbers, the SQL that was run, and what
 //! should be known before it is used: what is *not annotated* is never told as absent.
 //!
 //! ```
-//! use genome_ask::{Index, Query, Source, Store};
+//! use genome_ask::{Dialogue, Index, Query, Source, Store};
 //!
 //! # let folder = tempfile::tempdir().unwrap();
 //! # let file = folder.path().join("demo.gb");
@@ -21,6 +21,11 @@
 //! assert_eq!((&*row.id, row.start, row.end, &*row.strand, row.aa), ("D_1", 4, 12, "+", Some(2)));
 //! assert_eq!(row.line, Some(6)); // of the file
 //!
+//! let mut dialogue = Dialogue::new(&index);
+//! let reply = dialogue.ask("Which genes encode ABC transporters?")?;
+//! assert_eq!(reply.understood, "proteins with the words \u{201c}ABC transporter\u{201d} in the product");
+//! assert_eq!(dialogue.ask("And how many are on the minus strand?")?.facts().count, Some(0));
+//!
 //! let sites = index.run(&Query::parse("count motif(EcoRI)")?)?;
 //! assert_eq!(sites.count, 1);
 //!
@@ -34,7 +39,7 @@
 //! | item | what |
 //! |---|---|
 //! | [`Index`], [`Source`], [`Store`], [`IndexLimits`], [`GenomeInfo`] | genome files as one SQLite file, made again when they change |
-//! | [`Dialogue`], [`Reply`], [`examples`] | questions in plain English, one after the other |
+//! | [`dialogue`]: [`Dialogue`], [`Reply`], [`examples`] | questions in plain English, one after the other |
 //! | [`query`]: [`Query`] | the typed query, its text and its JSON |
 //! | [`Index::run`], [`RunLimits`] | a query on an index, within limits of time and size |
 //! | [`answer`]: [`Answer`] | what was found, and where it stands |

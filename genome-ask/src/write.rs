@@ -163,6 +163,12 @@ pub fn fasta(answer: &Answer, out: &mut dyn Write) -> Result<()> {
             header.push(' ');
             header.push_str(&plain(text));
         }
+        // Bases beside a gene are not those of its coordinates.
+        if let Some(what) =
+            row.sequence_is.as_deref().filter(|what| what.contains("stream ") || what.contains("flanked"))
+        {
+            header.push_str(&format!(" {} of", plain(what)));
+        }
         let text = format!(">{header} {}:{}-{}({})\n", plain(&row.seqid), row.start, row.end, row.strand);
         out.write_all(text.as_bytes()).map_err(Error::Write)?;
         for piece in sequence.as_bytes().chunks(WIDTH) {

@@ -132,6 +132,6 @@ fn paraphrases() {
     let (right, all) = rate("tuned", include_str!("paraphrases/tuned.jsonl"), &data, true);
     let (unseen_right, unseen) = rate("held out", include_str!("paraphrases/held_out.jsonl"), &data, false);
     assert!(all + unseen >= 100);
-    assert!(right as f64 >= 0.9 * all as f64, "tuned: {right} of {all}");
-    assert!(unseen_right as f64 >= 0.7 * unseen as f64, "held out: {unseen_right} of {unseen}");
+    assert!(right as f64 >= 0.95 * all as f64, "tuned: {right} of {all}");
+    assert!(unseen_right as f64 >= 0.9 * unseen as f64, "held out: {unseen_right} of {unseen}");
 }

@@ -76,6 +76,9 @@ fn one_question() {
         ("distance between psbA and matK", "! Distances"),
         ("proteins containing the word kinase", "list protein where product has \"kinase\""),
         ("how mny tRNA geens are there", "count tRNA where not pseudo"),
+        ("genes with 3 exons", "list gene where parts = 3"),
+        ("list 5 tRNAs", "list tRNA where not pseudo limit 5"),
+        ("how many genes 7", "! I did not understand what 7"),
         ("help", "! Questions of these sorts"),
         ("which genes are shared with tobacco", "! Two genomes are needed"),
         ("list gene where spliced and strand -", "list gene where spliced and strand -"),
@@ -126,6 +129,14 @@ fn dialogues() {
             ("what is near it?", "? "),
             ("how many rRNA genes are there?", "count rRNA where not pseudo"),
             ("and tRNAs?", "count tRNA where not pseudo"),
+        ],
+    );
+    check(
+        &index,
+        &[
+            ("Where is nifH?", "list gene where named nifH"),
+            ("Show me the largest", "? The largest what?"),
+            ("gene", "list gene order by length desc limit 1 with ties"),
         ],
     );
     check(&index, &[("What is near it?", "? Near what?"), ("how long is it?", "? Of which gene?")]);

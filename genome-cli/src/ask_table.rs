@@ -52,7 +52,7 @@ pub(crate) fn reply(reply: &Reply, style: Style, out: &mut dyn Write) -> Result<
             }
         }
         ReplyKind::Answered { query, answer } | ReplyKind::Empty { query, answer } => {
-            writeln!(out, "{}", plain(&reply.text))?;
+            writeln!(out, "{}", plain(&reply.headline()))?;
             let counted =
                 matches!(query.tell, Tell::Count | Tell::Aggregate(..) | Tell::Gc | Tell::N50 | Tell::Coverage);
             if !counted && answer.rows.len() > 1 {

@@ -32,6 +32,9 @@ pub struct Memory {
     /// Identifiers of the first rows that it found.
     #[serde(default)]
     pub subjects: Vec<String>,
+    /// It found nothing.
+    #[serde(default)]
+    pub empty: bool,
     /// The readings that were offered last.
     #[serde(default)]
     pub readings: Vec<Reading>,
@@ -175,7 +178,8 @@ impl<I: Borrow<Index>> Dialogue<I> {
                 ReplyKind::Answered { query: Box::new(query.clone()), answer: Box::new(answer) }
             }
         };
-        if matches!(kind, ReplyKind::Empty { .. }) {
+        self.memory.empty = matches!(kind, ReplyKind::Empty { .. });
+        if self.memory.empty {
             self.memory.subjects.clear();
         }
         self.memory.query = Some(query);

@@ -108,7 +108,9 @@ impl Run<'_> {
             row.fields.insert(field.to_string(), values);
         }
         if let Some(extract) = extract {
-            row.sequence = Some(self.extract(item, extract)?.0);
+            let (letters, what) = self.extract(item, extract)?;
+            row.sequence = Some(letters);
+            row.sequence_is = Some(what);
         }
         Ok(row)
     }

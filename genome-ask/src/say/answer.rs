@@ -57,10 +57,7 @@ fn rows(query: &Query, answer: &Answer) -> String {
     {
         return one(query, answer, row);
     }
-    let mut out = format!("{} {}", thousands(answer.count), noun(&query.select, answer.count != 1));
-    if let (Some(value), Some(_)) = (answer.values.first(), &query.limit) {
-        out += &format!(", {} {}{}", value.name, number(value.value), unit(&value.unit));
-    }
+    let mut out = headline(query, answer);
     if answer.rows.len() <= TOLD {
         out += &listed(&answer.rows);
     }
@@ -73,6 +70,15 @@ fn rows(query: &Query, answer: &Answer) -> String {
                 }
             }
         }
+    }
+    out
+}
+
+/// How many rows there are, and by what they are first.
+pub(crate) fn headline(query: &Query, answer: &Answer) -> String {
+    let mut out = format!("{} {}", thousands(answer.count), noun(&query.select, answer.count != 1));
+    if let (Some(value), Some(_)) = (answer.values.first(), &query.limit) {
+        out += &format!(", {} {}{}", value.name, number(value.value), unit(&value.unit));
     }
     out
 }

@@ -7,6 +7,16 @@ use crate::dialogue::{Facts, Reply, ReplyKind};
 use crate::query::{Field, Query, Select, Tell};
 
 impl Reply {
+    /// The answer in words without the rows, for where a table follows.
+    pub fn headline(&self) -> String {
+        match &self.kind {
+            ReplyKind::Answered { query, answer } if query.tell == Tell::Rows && answer.rows.len() > 1 => {
+                format!("{}.", super::headline(query, answer))
+            }
+            _ => self.text.clone(),
+        }
+    }
+
     /// The reply in few fields, as programs want it.
     pub fn facts(&self) -> Facts {
         let text = self.text.clone();

@@ -5,7 +5,7 @@ mod document;
 mod facts;
 mod query;
 
-pub(crate) use answer::answer;
+pub(crate) use answer::{answer, headline};
 pub use document::Document;
 pub(crate) use query::understood;
 

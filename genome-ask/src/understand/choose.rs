@@ -25,10 +25,12 @@ pub(super) fn reading(question: &str, frame: &Frame, readings: &[Reading]) -> Op
         }
     }
     let hits: Vec<&Reading> = readings.iter().filter(|reading| fits(reading, &words)).collect();
-    match hits[..] {
-        [reading] => reading.query.clone(),
-        _ => None,
-    }
+    // "gene" is the gene, not the gene cluster.
+    let length = |reading: &Reading| reading.text.split(' ').count();
+    let shortest = hits.iter().map(|reading| length(reading)).min()?;
+    let mut best = hits.into_iter().filter(|reading| length(reading) == shortest);
+    let first = best.next()?;
+    if best.next().is_none() { first.query.clone() } else { None }
 }
 
 /// All words are in it, in whatever number.

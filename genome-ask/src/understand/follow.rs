@@ -22,6 +22,11 @@ pub(super) fn follow(frame: &Frame, memory: &Memory, genome: Genome<'_>) -> Resu
     if let Some(query) = instead(frame, last) {
         return Ok(Some(done(query, frame)));
     }
+    // No gene has the name: what does not speak of it begins anew.
+    let by_name = last.filters.iter().any(|filter| matches!(filter, Filter::Named(_)));
+    if memory.empty && by_name && !refers {
+        return Ok(None);
+    }
     let only_these = frame.refers.these || (frame.refers.it && frame.names.is_empty());
     let beside_it = frame.names.is_empty()
         && frame.region.is_none()

@@ -1,8 +1,9 @@
 //! The tokens of a question as things with a meaning: words of the lexicon, numbers, names of the genome.
 
+use super::correct::{correct, is_upper, looks_like_gene};
 use super::lexicon::{Noun, Sense, american_fold, lexicon};
 use super::numbers::{Unit, number_words, unit};
-use super::spelling::{forms, nearest, swapped};
+use super::spelling::forms;
 use super::tokens::{Kind, Token};
 use super::vocabulary::{Column, Genome};
 use crate::biology::enzymes;
@@ -69,72 +70,6 @@ pub(super) fn items(
         reader.next()?;
     }
     Ok(reader.out)
-}
-
-/// Words that nobody knows, as those that they were meant for.
-fn correct(question: &str, tokens: &mut [Token], genome: Genome<'_>, corrections: &mut Vec<Correction>) -> Result<()> {
-    for token in tokens.iter_mut().filter(|t| t.kind == Kind::Word) {
-        let written = &question[token.span.clone()];
-        let word = american_fold(&token.text);
-        let plain = word.chars().all(char::is_alphabetic);
-        // `NotI` is an enzyme, `mRNA` a kind: only words as people write them are mended.
-        if enzymes::site(written).is_some()
-            || (!looks_like_gene(written) && written.chars().skip(1).any(char::is_uppercase))
-        {
-            continue;
-        }
-        if word.len() < 3
-            || number_words(&[&*word]).is_some()
-            || genome.organism_words()?.contains(&word)
-            || lexicon().knows(&word)
-            || unit(&word).is_some()
-            || genome.name_rank(&word)?.is_some()
-        {
-            continue;
-        }
-        let gene_like = looks_like_gene(written);
-        let read = if gene_like {
-            swapped(&word, genome.names()?.iter().map(String::as_str)).map(str::to_owned)
-        } else if plain && !is_upper(written) && !genome.is_product_word(&word)? && !is_kind(genome, &word)? {
-            let lexicon = lexicon().words().iter().map(String::as_str).filter(|word| word.len() > 3);
-            let products = genome.product_words()?.iter().map(String::as_str);
-            let products = products.filter(|word| word.chars().all(char::is_alphabetic));
-            nearest(&word, lexicon.chain(products))
-                .or_else(|| {
-                    let names = genome.names().ok()?;
-                    (word.len() < 6).then(|| swapped(&word, names.iter().map(String::as_str))).flatten()
-                })
-                .map(str::to_owned)
-        } else {
-            None
-        };
-        if let Some(read) = read {
-            corrections.push(Correction { written: written.to_owned(), read: read.clone() });
-            token.text = read;
-        }
-    }
-    Ok(())
-}
-
-fn is_kind(genome: Genome<'_>, word: &str) -> Result<bool> {
-    Ok(genome.kinds()?.iter().any(|(words, _)| words.iter().any(|w| w == word)))
-}
-
-fn is_upper(text: &str) -> bool {
-    text.chars().all(|c| !c.is_lowercase())
-}
-
-/// `dnaA`, `b0002`, `YOR128C`, `VT2-Sap25`: letters in an order that words do not have, or digits.
-pub(super) fn looks_like_gene(text: &str) -> bool {
-    let rest: String = text.chars().skip(1).collect();
-    let lower_first = text.chars().next().is_some_and(char::is_lowercase);
-    let inner_upper = rest.chars().any(char::is_uppercase);
-    let digits = text.chars().any(|c| c.is_ascii_digit());
-    let letters = text.chars().any(char::is_alphabetic);
-    letters
-        && ((lower_first && inner_upper) || digits || text.contains('_'))
-        && !text.ends_with("RNA")
-        && !text.ends_with("RNAs")
 }
 
 struct Reader<'a> {
@@ -234,11 +169,10 @@ impl<'a> Reader<'a> {
             }
             if count > 1
                 && let Some(region) = region(text)
+                && self.genome.is_sequence(region.seqid.as_deref().unwrap_or_default())?
             {
-                if self.genome.is_sequence(region.seqid.as_deref().unwrap_or_default())? {
-                    self.push(Piece::Region(region), count);
-                    return Ok(true);
-                }
+                self.push(Piece::Region(region), count);
+                return Ok(true);
             }
             if count > 1
                 && let Some(go) = text.to_uppercase().strip_prefix("GO:")
@@ -324,6 +258,13 @@ impl<'a> Reader<'a> {
             }
             _ => return false,
         };
+        // `chromosome 4`, which the file may call `IV` or `chr4`
+        if count == 1
+            && let Some(name) = self.numbered_sequence(value)
+        {
+            self.push(Piece::Sequence(name), 1);
+            return true;
+        }
         let mut count = count;
         let mut of = None;
         let next = |n: usize| self.tokens.get(self.at + n).map(|t| &*t.text);
@@ -348,6 +289,17 @@ impl<'a> Reader<'a> {
         }
         self.push(Piece::Number(value, of), count);
         true
+    }
+
+    /// The name of the sequence that a number behind "chromosome" or "contig" means.
+    fn numbered_sequence(&self, value: f64) -> Option<String> {
+        let is_noun = self.out.last().and_then(Item::sense) == Some(&Sense::Noun(Noun::Sequence));
+        if !is_noun || value.fract() != 0.0 || !(1.0..1e6).contains(&value) {
+            return None;
+        }
+        let n = value as usize;
+        let names = [n.to_string(), format!("chr{n}"), format!("contig{n}"), format!("contig_{n}"), roman(n)];
+        names.into_iter().find(|name| !name.is_empty() && self.genome.is_sequence(name).unwrap_or(false))
     }
 
     /// Words from here on, folded, with how many tokens each takes with those before.
@@ -465,6 +417,15 @@ impl<'a> Reader<'a> {
         }
         Ok(if looks_like_gene(written) { Piece::NoName(text.to_owned()) } else { Piece::Word })
     }
+}
+
+/// Chromosomes of yeast and worms are numbered so; nothing above 39.
+fn roman(n: usize) -> String {
+    if n > 39 {
+        return String::new();
+    }
+    const ONES: [&str; 10] = ["", "I", "II", "III", "IV", "V", "VI", "VII", "VIII", "IX"];
+    format!("{}{}", "X".repeat(n / 10), ONES[n % 10])
 }
 
 /// `IV:1000-2000`, `chr1:1,000..2,000`.

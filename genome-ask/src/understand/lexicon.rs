@@ -199,7 +199,7 @@ fn entries(text: &'static str) -> impl Iterator<Item = (&'static str, impl Itera
 /// As words are compared: lower case, American, hyphens and other signs as blanks.
 pub(super) fn fold(phrase: &str) -> String {
     let lower = phrase.to_lowercase();
-    let words = lower.split(|c: char| c == '-' || c == ' ' || c == '\'').filter(|w| !w.is_empty());
+    let words = lower.split(['-', ' ', '\'']).filter(|w| !w.is_empty());
     words.map(|word| american(word).into_owned()).collect::<Vec<_>>().join(" ")
 }
 

@@ -5,6 +5,7 @@
 mod ask_back;
 mod build;
 mod choose;
+mod correct;
 mod follow;
 mod frame;
 mod items;
@@ -76,6 +77,20 @@ fn decide(question: &str, frame: &Frame, memory: &Memory, genome: Genome<'_>) ->
         let reason = format!("I did not understand \u{201c}{first}\u{201d}: it lacks a number, or what it refers to.");
         let unknown = frame.dangling.clone();
         return Ok(Understanding::Declined { reason, unknown, suggestions: suggestions(frame, genome) });
+    }
+    let takes_numbers = frame.extreme.is_some() || frame.relation.is_some() || frame.first.is_some();
+    if let Some(number) = frame.numbers.first()
+        && frame.asks.count
+        && !takes_numbers
+        && memory.readings.is_empty()
+    {
+        let reason =
+            format!("I did not understand what {number} counts here: a unit such as aa, bp or kb may be missing.");
+        return Ok(Understanding::Declined {
+            reason,
+            unknown: vec![number.to_string()],
+            suggestions: suggestions(frame, genome),
+        });
     }
     if frame.says_gap && matches!(frame.relation, Some((_, frame::Relation::Between))) && frame.names.len() == 2 {
         let reason =

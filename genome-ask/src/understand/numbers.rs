@@ -101,7 +101,7 @@ pub(super) fn number_words(words: &[&str]) -> Option<(f64, usize)> {
             && large(words[at - 1]).is_some()
             && words.get(at + 1).is_some_and(|next| small(next).is_some())
             // `between one hundred and one hundred and twenty`
-            && !words.get(at + 2).is_some_and(|next| large(next).is_some()))
+            && words.get(at + 2).is_none_or(|next| large(next).is_none()))
         {
             break;
         }

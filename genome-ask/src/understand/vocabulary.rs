@@ -153,7 +153,7 @@ impl<'a> Genome<'a> {
     }
 }
 
-fn read_once<'a, T>(cell: &'a OnceCell<Vec<T>>, read: impl FnOnce() -> Result<Vec<T>>) -> Result<&'a [T]> {
+fn read_once<T>(cell: &OnceCell<Vec<T>>, read: impl FnOnce() -> Result<Vec<T>>) -> Result<&[T]> {
     if cell.get().is_none() {
         let _ = cell.set(read()?); // Nobody else has set it: an index is used by one thread at a time.
     }

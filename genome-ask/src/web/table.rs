@@ -9,8 +9,11 @@ use crate::answer::{Answer, Group, Row, Value};
 struct Column {
     title: String,
     kind: &'static str,
-    cell: Box<dyn Fn(&Row) -> Option<String>>,
+    cell: Box<Cell>,
 }
+
+/// What a row has in a column.
+type Cell = dyn Fn(&Row) -> Option<String>;
 
 fn column(title: &str, kind: &'static str, cell: impl Fn(&Row) -> Option<String> + 'static) -> Column {
     Column { title: title.to_owned(), kind, cell: Box::new(cell) }
