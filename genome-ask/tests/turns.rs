@@ -79,6 +79,7 @@ fn one_question() {
         ("genes with 3 exons", "list gene where parts = 3"),
         ("list 5 tRNAs", "list tRNA where not pseudo limit 5"),
         ("how many genes 7", "! I did not understand what 7"),
+        ("what share of genes?", "! I did not understand"),
         ("help", "! Questions of these sorts"),
         ("which genes are shared with tobacco", "! Two genomes are needed"),
         ("list gene where spliced and strand -", "list gene where spliced and strand -"),
@@ -139,6 +140,7 @@ fn dialogues() {
             ("gene", "list gene order by length desc limit 1 with ties"),
         ],
     );
+    check(&index, &[("Where is rbcL?", "list gene where named rbcL"), ("Show me the largest", "? The largest what?")]);
     check(&index, &[("What is near it?", "? Near what?"), ("how long is it?", "? Of which gene?")]);
 }
 
@@ -186,6 +188,11 @@ fn two_genomes() {
         &index,
         &[
             ("how many genes does small have?", "from small count gene"),
+            (
+                "which genes does small share with thale?",
+                "from small list gene where gene present and shared with thale by gene",
+            ),
+            ("genes of small and thale", "! I did not understand"),
             (
                 "which genes are shared between small and thale?",
                 "from small list gene where gene present and shared with thale by gene",

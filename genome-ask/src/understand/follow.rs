@@ -27,6 +27,10 @@ pub(super) fn follow(frame: &Frame, memory: &Memory, genome: Genome<'_>) -> Resu
     if memory.empty && by_name && !refers {
         return Ok(None);
     }
+    // The largest of one gene is not what is meant.
+    if memory.subjects.len() == 1 && frame.extreme.is_some() && !refers && frame.relation.is_none() {
+        return Ok(None);
+    }
     let only_these = frame.refers.these || (frame.refers.it && frame.names.is_empty());
     let beside_it = frame.names.is_empty()
         && frame.region.is_none()

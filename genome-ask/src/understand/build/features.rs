@@ -4,6 +4,10 @@ use super::*;
 
 /// Questions about features.
 pub(super) fn features(frame: &Frame) -> Option<Query> {
+    // A share of nothing, or two genomes with nothing between them: half of the question would be lost.
+    if frame.share || (frame.genomes.len() > 1 && frame.shared.is_none()) {
+        return None;
+    }
     let names = names(frame);
     if matches!(frame.relation, Some((_, Relation::Adjacent | Relation::NextTo)))
         && names.len() >= 2
