@@ -78,13 +78,13 @@ pub fn all_sites<M: Module>(model: &M) -> Vec<Site> {
 /// The values of one layer of the base, for a method that starts from them.
 #[derive(Clone, Debug)]
 pub struct BaseLayer {
-    /// The weight, [d_in, d_out], off the autodiff device and de-quantised.
+    /// The weight, `[d_in, d_out]`, off the autodiff device and de-quantised.
     pub weight: Tensor<2>,
-    /// The bias, [d_out], if the layer has one.
+    /// The bias, `[d_out]`, if the layer has one.
     pub bias: Option<Tensor<1>>,
 }
 
-/// The weights of those layers of `model` that `sites` names, by path: [d_in, d_out], off the autodiff device and
+/// The weights of those layers of `model` that `sites` names, by path: `[d_in, d_out]`, off the autodiff device and
 /// de-quantised.
 pub fn weights_of<M: Module>(model: &M, sites: &[Site]) -> HashMap<String, Tensor<2>> {
     base_layers(model, sites).into_iter().map(|(path, layer)| (path, layer.weight)).collect()
