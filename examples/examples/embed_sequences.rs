@@ -8,7 +8,7 @@ use genome_formats::SeqRecord;
 use genome_train::embed::{embed, embed_bases};
 use genome_train::foundation::Foundation;
 use model_zoo::{Pooling, Purpose};
-use peft_lora::LoraLinear;
+use peft_core::Plain;
 use std::path::PathBuf;
 
 fn cosine(a: &[f32], b: &[f32]) -> f32 {
@@ -34,14 +34,14 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     .map(|(name, sequence)| SeqRecord::new(name, sequence.as_bytes()));
     let max_tokens = foundation.base.max_tokens().unwrap_or(512);
     let name = |record: &SeqRecord| record.name.clone();
-    let (vectors, cut) = embed::<LoraLinear>(&foundation, None, &records, Pooling::Mean, max_tokens, name, &device)?;
+    let (vectors, cut) = embed(&foundation, &Plain, &records, Pooling::Mean, max_tokens, name, &device)?;
     println!("{} vectors, {cut} sequences cut; cosine with the first:", vectors.len());
     for (record, vector) in records.iter().zip(&vectors) {
         println!("  {:<10} {:.3}", record.name, cosine(&vectors[0], vector));
     }
 
     // Base by base: where did the one letter change what the model sees?
-    let bases = embed_bases::<LoraLinear>(&foundation, None, &records[..2], max_tokens, name, &device)?;
+    let bases = embed_bases(&foundation, &Plain, &records[..2], max_tokens, name, &device)?;
     println!("base by base, 1 - cosine of the first two:");
     for (i, (a, b)) in records[0].seq.iter().zip(&records[1].seq).enumerate() {
         if let (Some(x), Some(y)) = (bases[0].base(i), bases[1].base(i)) {

@@ -6,13 +6,12 @@ use crate::{Outcome, bases, ui};
 use anyhow::{Context, Result, bail};
 use burn::module::Module;
 use burn::tensor::Device;
-use genome_train::classifier::HEAD_MODULES;
+use genome_train::tuning::{HEADS, LayerMethod};
 use model_zoo::checkpoint::{SaveDtype, export, save};
 use model_zoo::{Base, Purpose};
 use peft_adalora::AdaLoraConfig;
 use peft_core::{
-    AdapterFolder, Adapters, Contents, FolderAdapter, FolderConfig, HostTensor, Loaded, MergeReport, Method, Selection,
-    write_folder,
+    AdapterFolder, Adapters, Contents, FolderAdapter, FolderConfig, HostTensor, Loaded, MergeReport, write_folder,
 };
 use peft_lora::{Combine, Ia3Config, LoraConfig, LoraLinear};
 use std::collections::BTreeMap;
@@ -27,29 +26,6 @@ pub(crate) fn run(command: &AdapterCommand) -> Result<Outcome> {
         AdapterCommand::Convert(args) => convert(args),
     }
 }
-
-/// A method's settings, with the layers that they mean in our models.
-trait Settings: FolderConfig + Method {
-    fn layers(&self) -> Selection;
-    fn task_type(&self) -> Option<&str>;
-}
-
-/// Heads that no adapter of a classifier was trained on, whatever its targets are called.
-const HEADS: [&str; 3] = [HEAD_MODULES[0], "cls", "lm_head"];
-
-macro_rules! settings {
-    ($($config:ty),*) => {$(
-        impl Settings for $config {
-            fn layers(&self) -> Selection {
-                self.selection(HEADS)
-            }
-            fn task_type(&self) -> Option<&str> {
-                self.task_type.as_deref()
-            }
-        }
-    )*};
-}
-settings!(LoraConfig, Ia3Config, AdaLoraConfig);
 
 /// Calls a generic function with the settings' type that a folder's method needs.
 macro_rules! by_method {
@@ -81,11 +57,8 @@ fn base_of(folder: &AdapterFolder, named: Option<&str>, task: Option<&str>, dir:
     Ok(base)
 }
 
-fn load<C: Settings>(folder: AdapterFolder, config: &C, base: &Base) -> Result<Loaded<C::Adapter>>
-where
-    C::Adapter: FolderAdapter,
-{
-    let fresh = Adapters::attach(base, &config.layers(), config, 0, &Device::flex())?;
+fn load<C: LayerMethod>(folder: AdapterFolder, config: &C, base: &Base) -> Result<Loaded<C::Adapter>> {
+    let fresh = Adapters::attach(base, &config.layers(&HEADS), config, 0, &Device::flex())?;
     let loaded = folder.load(fresh)?;
     loaded.check_base_layers(base)?;
     Ok(loaded)
@@ -135,10 +108,7 @@ fn merge(args: &MergeArgs) -> Result<Outcome> {
     by_method!(folder, args.on.adapter, merge_as(folder, args))
 }
 
-fn merge_as<C: Settings>(folder: AdapterFolder, args: &MergeArgs) -> Result<Outcome>
-where
-    C::Adapter: FolderAdapter,
-{
+fn merge_as<C: LayerMethod>(folder: AdapterFolder, args: &MergeArgs) -> Result<Outcome> {
     let config: C = folder.config()?;
     let base = base_of(&folder, args.on.base.as_deref(), config.task_type(), &args.on.adapter)?;
     let loaded = load(folder, &config, &base)?;
@@ -168,10 +138,7 @@ fn unmerge_check(args: &OnBaseArgs) -> Result<Outcome> {
     by_method!(folder, args.adapter, unmerge_check_as(folder, args))
 }
 
-fn unmerge_check_as<C: Settings>(folder: AdapterFolder, args: &OnBaseArgs) -> Result<Outcome>
-where
-    C::Adapter: FolderAdapter,
-{
+fn unmerge_check_as<C: LayerMethod>(folder: AdapterFolder, args: &OnBaseArgs) -> Result<Outcome> {
     let config: C = folder.config()?;
     let base = base_of(&folder, args.base.as_deref(), config.task_type(), &args.adapter)?;
     let before = export(&base);
@@ -259,10 +226,7 @@ fn convert(args: &ConvertAdapterArgs) -> Result<Outcome> {
     by_method!(folder, args.on.adapter, rewrite(folder, args))
 }
 
-fn rewrite<C: Settings>(folder: AdapterFolder, args: &ConvertAdapterArgs) -> Result<Outcome>
-where
-    C::Adapter: FolderAdapter,
-{
+fn rewrite<C: LayerMethod>(folder: AdapterFolder, args: &ConvertAdapterArgs) -> Result<Outcome> {
     let config: C = folder.config()?;
     let base = base_of(&folder, args.on.base.as_deref(), config.task_type(), &args.on.adapter)?;
     let (name, genome) = (folder.base_model().map(str::to_owned), folder.genome().cloned());

@@ -156,6 +156,10 @@ pub(crate) enum MethodName {
     Rslora,
     /// LoRA with a length of its own for each output (Liu et al. 2024)
     Dora,
+    /// LoRA in SVD form that moves rank to where it helps; --rank is the average at the end (Zhang et al. 2023)
+    Adalora,
+    /// A scale for each feature of keys, values and feed-forward layers; no rank (Liu et al. 2022)
+    Ia3,
 }
 
 /// How LoRA's factors start.

@@ -7,7 +7,9 @@ use crate::{Outcome, bases, sequences, ui};
 use anyhow::{Result, bail};
 use genome_formats::SeqRecord;
 use genome_train::embed::embed;
+use genome_train::tuning::Tuning;
 use model_zoo::Purpose;
+use peft_core::{Hooks, Plain};
 use std::io::Write;
 
 pub(crate) fn run(args: &EmbedArgs) -> Result<Outcome> {
@@ -23,7 +25,6 @@ pub(crate) fn run(args: &EmbedArgs) -> Result<Outcome> {
         Some(p) => p.foundation.clone(),
         None => bases::open_in(&args.bits, &args.base, Purpose::Encode, &chosen.device)?,
     };
-    let adapters = predictor.as_ref().map(|p| &p.classifier.adapters);
     let max_tokens = foundation.base.max_tokens().unwrap_or(512);
     let file = args.file.display().to_string();
     let bar = ui::counter("sequences");
@@ -33,8 +34,12 @@ pub(crate) fn run(args: &EmbedArgs) -> Result<Outcome> {
     let mut count = 0;
     sequences::for_each_chunk(&args.file, &args.windows, |records| {
         let place = |r: &SeqRecord| format!("{file}: record {:?}", r.name);
-        let (vectors, cut_here) =
-            embed(&foundation, adapters, records, args.pool.into(), max_tokens, place, &chosen.device)?;
+        let run =
+            |hooks: &dyn Hooks| embed(&foundation, hooks, records, args.pool.into(), max_tokens, place, &chosen.device);
+        let (vectors, cut_here) = match &predictor {
+            Some(p) => p.classifier.tuning.with_hooks(&foundation.base, run)?,
+            None => run(&Plain)?,
+        };
         cut += cut_here;
         count += records.len();
         for (record, vector) in records.iter().zip(&vectors) {

@@ -1,20 +1,19 @@
 //! `genome finetune`: adapters and a head from labelled sequences.
 
-use crate::args::{FinetuneArgs, HeadName, MethodName, StartName};
+use crate::args::{FinetuneArgs, HeadName};
 use crate::device::Chosen;
 use crate::output::{check_out, write_json};
 use crate::ui::{show, thousands};
-use crate::{Outcome, bases, system};
+use crate::{Outcome, bases, method, system};
 use anyhow::Result;
 use genome_formats::{DatasetDir, LabelSet, LabelledFile};
-use genome_train::classifier::{HEAD_MODULES, Task};
+use genome_train::classifier::{Classifier, Task};
 use genome_train::examples::Examples;
 use genome_train::finetune::{Data, FinetuneConfig, Finetuned, finetune, score};
 use genome_train::foundation::Foundation;
 use genome_train::metrics::{Confusion, Scores};
-use model_zoo::{BaseConfig, Purpose};
-use peft_core::Targets;
-use peft_lora::{LoraConfig, LoraLinear, Start};
+use genome_train::tuning::AnyMethod;
+use model_zoo::Purpose;
 use std::path::Path;
 use std::time::Instant;
 
@@ -40,51 +39,16 @@ pub(crate) fn run(args: &FinetuneArgs) -> Result<Outcome> {
         seed: args.seed,
         ..FinetuneConfig::default()
     };
-    let targets = targets(args.targets.as_deref(), &foundation.base.config());
-    let lora = LoraConfig {
-        r: args.rank,
-        lora_alpha: args.alpha.unwrap_or(2.0 * args.rank as f64),
-        lora_dropout: args.dropout,
-        use_rslora: args.method == MethodName::Rslora,
-        use_dora: args.method == MethodName::Dora,
-        init_lora_weights: match args.start {
-            StartName::Default => Start::KaimingUniform,
-            StartName::Gaussian => Start::Gaussian,
-            StartName::Pissa => Start::PISSA,
-            StartName::Olora => Start::Olora,
-            StartName::Orthogonal => Start::Orthogonal,
-        },
-        ..LoraConfig::for_targets(targets)
-    };
+    let family = foundation.base.config();
+    let method = |steps: usize| method::named(args, &family, steps);
     let splits = Splits { train: data.train(), dev: data.dev(), labels: data.labels() };
-    let run = Run { foundation: &foundation, config: &config, lora, chosen: &chosen, plain: args.show.plain };
+    let run =
+        Run { foundation: &foundation, config: &config, method: &method, chosen: &chosen, plain: args.show.plain };
     let trained = run.train(&splits, &args.out)?;
     let (scores, confusion) = run.test(&trained, &data.read_test()?, data.labels(), &args.out)?;
     report(&trained, &scores, &confusion, &splits);
     println!("adapter  {}", args.out.display());
     Ok(Outcome::Found)
-}
-
-/// `--targets`: names, a regular expression, all linear layers, or the family's own.
-pub(crate) fn targets(text: Option<&str>, config: &BaseConfig) -> Targets {
-    match text {
-        None => default_targets(config),
-        Some("all-linear") => Targets::AllLinear,
-        Some(text) => match text.strip_prefix("re:") {
-            Some(pattern) => Targets::Regex(pattern.to_owned()),
-            None => Targets::suffixes(text.split(',').map(str::trim)),
-        },
-    }
-}
-
-/// Layers that the family's published recipes adapt.
-pub(crate) fn default_targets(config: &BaseConfig) -> Targets {
-    match config {
-        BaseConfig::Bert(_) => Targets::suffixes(["query", "key", "value"]),
-        BaseConfig::Dnabert2(_) => Targets::suffixes(["Wqkv"]),
-        BaseConfig::NucleotideTransformer(_) => Targets::suffixes(["query", "key", "value", "dense"]),
-        BaseConfig::Opt(_) | BaseConfig::Llama(_) => Targets::suffixes(["q_proj", "k_proj", "v_proj"]),
-    }
 }
 
 /// What is trained on and chosen by.
@@ -98,14 +62,15 @@ pub(crate) struct Splits<'a> {
 pub(crate) struct Run<'a> {
     pub(crate) foundation: &'a Foundation,
     pub(crate) config: &'a FinetuneConfig,
-    pub(crate) lora: LoraConfig,
+    /// The method's settings for a run of so many steps.
+    pub(crate) method: &'a dyn Fn(usize) -> Result<AnyMethod>,
     pub(crate) chosen: &'a Chosen,
     pub(crate) plain: bool,
 }
 
 /// A trained classifier and what it takes to use it.
 pub(crate) struct Trained {
-    pub(crate) model: Finetuned<LoraLinear>,
+    pub(crate) model: Finetuned,
     pub(crate) task: Task,
     pub(crate) seconds: f64,
 }
@@ -117,12 +82,9 @@ impl Run<'_> {
         config.check()?;
         let task = config.task(foundation, splits.labels)?;
         let data = Data::new(splits.train, splits.dev, splits.labels, foundation, &task)?;
-        let lora = LoraConfig {
-            modules_to_save: task.modules_to_save(),
-            task_type: Some("SEQ_CLS".to_owned()),
-            ..self.lora.clone()
-        };
         let schedule = config.schedule(data.train.len());
+        let method = (self.method)(schedule.steps)?.for_task("SEQ_CLS", task.modules_to_save());
+        let tuning = method.attach(&foundation.base, config.seed, &self.chosen.device)?;
         eprintln!(
             "{} train, {} dev, {} labels; {} steps of {} on {}",
             thousands(data.train.len()),
@@ -138,18 +100,15 @@ impl Run<'_> {
         }
         let show = show(self.plain, schedule.steps);
         let save = {
-            let (out, lora, foundation, task) = (out.to_owned(), lora.clone(), foundation.clone(), task.clone());
-            Box::new(move |c: &genome_train::classifier::Classifier<LoraLinear>| {
-                c.save(&out, &lora, &foundation, &task)
-            })
+            let (out, foundation, task) = (out.to_owned(), foundation.clone(), task.clone());
+            Box::new(move |c: &Classifier| c.save(&out, &foundation, &task))
         };
         let started = Instant::now();
         let model = finetune(
             foundation,
             &data,
             &task,
-            &lora,
-            &lora.selection(HEAD_MODULES),
+            tuning,
             config,
             &self.chosen.device,
             show.renderer,
@@ -159,7 +118,7 @@ impl Run<'_> {
         )?;
         let state = serde_json::json!({
             "best_global_step": model.best_step, "global_step": model.steps, "log_history": model.log,
-            "finetune_config": config, "seed": config.seed,
+            "finetune_config": config, "seed": config.seed, "allocation": model.allocation,
         });
         write_json(&out.join("trainer_state.json"), &state)?;
         Ok(Trained { model, task, seconds: started.elapsed().as_secs_f64() })
@@ -204,6 +163,9 @@ pub(crate) fn report(trained: &Trained, scores: &Scores, confusion: &Confusion, 
         thousands(trained.model.tokens_per_second as usize),
         thousands(trained.model.best_step)
     );
+    if let Some(allocation) = &trained.model.allocation {
+        println!("{allocation}");
+    }
     if let Some(bytes) = system::peak_memory() {
         println!("peak memory {}", system::human_bytes(bytes));
     }

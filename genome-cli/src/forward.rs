@@ -4,11 +4,11 @@ use crate::model_args::ForwardArgs;
 use crate::{Outcome, bases, ui};
 use anyhow::{Result, anyhow, bail};
 use burn::tensor::{Device, Int, Tensor, TensorData};
+use genome_train::tuning::{AnyTuning, Tuning};
 use model_zoo::checkpoint::{Checkpoint, SaveDtype, Tensors, save};
 use model_zoo::heads::Head;
 use model_zoo::{Base, Pass, Purpose, TokenBatch, Trace};
-use peft_core::{AdapterFolder, Adapters, Hooks, Plain};
-use peft_lora::{LoraConfig, LoraLinear};
+use peft_core::{AdapterFolder, Hooks, Plain};
 use std::path::Path;
 
 pub(crate) fn run(args: &ForwardArgs) -> Result<Outcome> {
@@ -18,15 +18,22 @@ pub(crate) fn run(args: &ForwardArgs) -> Result<Outcome> {
     let inputs = Checkpoint::open(&args.inputs)?;
     let batch = read_batch(&inputs, &base, &device)?;
 
-    let (adapters, head_of_adapter) = match &args.adapter {
-        Some(dir) => read_adapter(dir, &base, &device).map(|(adapters, head)| (Some(adapters), head))?,
-        None => (None, None),
-    };
-    let bound = adapters.as_ref().map(|adapters| adapters.bind(&base)).transpose()?;
-    let hooks: &dyn Hooks = bound.as_ref().map_or(&Plain, |bound| bound);
+    let Some(dir) = &args.adapter else { return write(args, &base, has_lm, head, &batch, &Plain) };
+    let (tuning, own_head) = read_adapter(dir, &base, &device)?;
+    tuning.with_hooks(&base, |hooks| write(args, &base, has_lm, own_head.or(head), &batch, hooks))
+}
 
+/// Runs the model and writes what every layer gives.
+fn write(
+    args: &ForwardArgs,
+    base: &Base,
+    has_lm: bool,
+    head: Option<Head>,
+    batch: &TokenBatch,
+    hooks: &dyn Hooks,
+) -> Result<Outcome> {
     let mut trace = if args.attentions { Trace::attentions() } else { Trace::new() };
-    let last = base.forward(&batch, &mut Pass::new().with_hooks(hooks).with_trace(&mut trace)); // [batch, seq, d_model]
+    let last = base.forward(batch, &mut Pass::new().with_hooks(hooks).with_trace(&mut trace)); // [batch, seq, d_model]
     let mut out = Tensors::new();
     for (i, h) in trace.hidden_states.into_iter().enumerate() {
         put(&mut out, format!("hidden_states.{i}"), h);
@@ -38,9 +45,9 @@ pub(crate) fn run(args: &ForwardArgs) -> Result<Outcome> {
     if has_lm {
         put(&mut out, "logits".into(), base.lm_logits(last.clone(), hooks));
     }
-    if let Some(head) = head_of_adapter.or(head) {
-        let pooled = base.pool(&last, &batch, hooks);
-        put(&mut out, "cls_logits".into(), head.forward(last, &batch, pooled));
+    if let Some(head) = head {
+        let pooled = base.pool(&last, batch, hooks);
+        put(&mut out, "cls_logits".into(), head.forward(last, batch, pooled));
     }
     save(&args.output, &out, SaveDtype::F32)?;
     eprintln!("wrote {} tensors to {}", ui::thousands(out.len()), args.output.display());
@@ -114,21 +121,16 @@ fn read_batch(file: &Checkpoint, base: &Base, device: &Device) -> Result<TokenBa
     }
 }
 
-/// The adapters of a folder, and its classifier if it has one.
-fn read_adapter(dir: &Path, base: &Base, device: &Device) -> Result<(Adapters<LoraLinear>, Option<Head>)> {
+/// What a folder holds beside the base, and its classifier if it has one.
+fn read_adapter(dir: &Path, base: &Base, device: &Device) -> Result<(AnyTuning, Option<Head>)> {
     let folder = AdapterFolder::read(dir)?;
-    let config: LoraConfig = folder.config()?;
-    // A classifier's adapter knows no language-model head, whatever its targets are called.
-    let of_lm_head = |path: &str| path.starts_with("cls.") || path.starts_with("lm_head");
-    let mut sites = config.selection(genome_train::classifier::HEAD_MODULES).select(&peft_core::sites(base))?;
-    sites.retain(|site| !of_lm_head(&site.path));
-    let loaded = folder.load(Adapters::at_sites(&sites, &config, 0, device)?)?;
-    if loaded.modules.is_empty() {
-        return Ok((loaded.adapters, None));
+    let (tuning, modules) = AnyTuning::read(folder, dir, base, device)?;
+    if modules.is_empty() {
+        return Ok((tuning, None));
     }
-    let tensors = loaded.modules.iter().map(|(n, t)| (n.clone(), (t.shape().to_vec(), t.values().to_vec()))).collect();
+    let tensors = modules.iter().map(|(n, t)| (n.clone(), (t.shape().to_vec(), t.values().to_vec()))).collect();
     let file = Checkpoint::from_tensors(dir.join("adapter_model.safetensors"), &tensors)?;
-    Ok((loaded.adapters, Some(Head::from_checkpoint(&file, base, device)?)))
+    Ok((tuning, Some(Head::from_checkpoint(&file, base, device)?)))
 }
 
 fn put<const D: usize>(out: &mut Tensors, name: String, tensor: Tensor<D>) {

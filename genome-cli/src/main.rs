@@ -24,6 +24,7 @@ mod forward;
 mod generate;
 mod hub;
 mod mcp;
+mod method;
 mod model_args;
 mod models;
 mod orfs;

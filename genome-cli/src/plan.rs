@@ -2,7 +2,7 @@
 
 use crate::adapter_args::{PlanArgs, PlannedMethod};
 use crate::args::BitsName;
-use crate::finetune::targets;
+use crate::method::{ia3, initial_rank, targets};
 use crate::system::human_bytes;
 use crate::{Outcome, bases, ui};
 use anyhow::Result;
@@ -12,7 +12,7 @@ use genome_train::classifier::HEAD_MODULES;
 use genome_train::plan::{BatchShape, Plan, PlanInput};
 use model_zoo::packed::Bits;
 use peft_core::{Adapters, LinearAdapter, Method, Selection, sites};
-use peft_lora::{Ia3Config, LoraConfig};
+use peft_lora::LoraConfig;
 
 pub(crate) fn run(args: &PlanArgs) -> Result<Outcome> {
     let config = bases::config(&args.base)?;
@@ -21,7 +21,7 @@ pub(crate) fn run(args: &PlanArgs) -> Result<Outcome> {
     let layers = sites(&base);
     let linear = layers.iter().map(|site| site.shape.iter().product::<usize>()).sum();
     let targets = targets(args.targets.as_deref(), &config);
-    let lora = LoraConfig { r: args.rank, ..LoraConfig::for_targets(targets.clone()) };
+    let lora = LoraConfig { r: args.rank, ..LoraConfig::for_targets(targets) };
     let count = |selection: Selection| -> Result<Vec<[usize; 2]>> {
         Ok(selection.select(&layers)?.iter().map(|site| site.shape).collect())
     };
@@ -37,11 +37,11 @@ pub(crate) fn run(args: &PlanArgs) -> Result<Outcome> {
             low_rank(args.rank)? + lengths
         }
         PlannedMethod::Ia3 => {
-            let ia3 = Ia3Config { target_modules: targets, ..Ia3Config::new([""; 0], [""; 0]) };
+            let ia3 = ia3(args.targets.as_deref(), &config);
             attached(&ia3, &ia3.selection(HEAD_MODULES), &base, &device)?
         }
         PlannedMethod::Adalora => {
-            let start = args.rank * 3 / 2;
+            let start = initial_rank(args.rank);
             low_rank(start)? + start * count(lora.selection(HEAD_MODULES))?.len()
         }
     };

@@ -6,18 +6,17 @@ use crate::{Outcome, bases, sequences, ui};
 use anyhow::{Result, bail};
 use burn::tensor::Device;
 use genome_formats::SeqRecord;
-use genome_train::classifier::{Classifier, HEAD_MODULES, Task};
+use genome_train::classifier::{Classifier, Task};
 use genome_train::foundation::Foundation;
 use genome_train::metrics::argmax;
 use model_zoo::Purpose;
 use peft_core::AdapterFolder;
-use peft_lora::{LoraConfig, LoraLinear};
 use std::io::Write;
 use std::path::Path;
 
 /// A classifier that was read from an adapter folder, with its base.
 pub(crate) struct Predictor {
-    pub(crate) classifier: Classifier<LoraLinear>,
+    pub(crate) classifier: Classifier,
     pub(crate) task: Task,
     pub(crate) foundation: Foundation,
     device: Device,
@@ -31,8 +30,7 @@ impl Predictor {
             bail!("{}: the adapter does not name its base; name it with --base", adapter.display());
         };
         let foundation = bases::open_in(bits, base, Purpose::Encode, device)?;
-        let selection = |config: &LoraConfig| config.selection(HEAD_MODULES);
-        let (classifier, task) = Classifier::load(adapter, &foundation, selection, device)?;
+        let (classifier, task) = Classifier::load(adapter, &foundation, device)?;
         Ok(Self { classifier, task, foundation, device: device.clone() })
     }
 

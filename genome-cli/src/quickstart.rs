@@ -1,13 +1,15 @@
 //! `genome quickstart`: the whole job on data that is built in.
 
 use crate::args::{BitsArgs, QuickstartArgs};
-use crate::finetune::{Run, Splits, default_targets, report};
+use crate::finetune::{Run, Splits, report};
+use crate::method::default_targets;
 use crate::output::write_file;
 use crate::predict::{Predictor, header, row};
 use crate::{Outcome, bases};
 use anyhow::{Context, Result};
 use genome_formats::{Input, LabelSet, LabelledFile, Limits, read_labelled_input};
 use genome_train::finetune::FinetuneConfig;
+use genome_train::tuning::AnyMethod;
 use model_zoo::Purpose;
 use peft_lora::LoraConfig;
 use std::path::Path;
@@ -32,14 +34,16 @@ pub(crate) fn run(args: &QuickstartArgs) -> Result<Outcome> {
     let labels = LabelSet::from_train(&train)?;
     let foundation = bases::open(bases::BASE_TINY, Purpose::Encode, &chosen.device)?;
     let config = FinetuneConfig { seed: args.seed, epochs: 6.0, ..FinetuneConfig::default() };
-    let lora = LoraConfig {
+    let lora = AnyMethod::Lora(LoraConfig {
         r: 8,
         lora_alpha: 16.0,
         lora_dropout: 0.05,
         ..LoraConfig::for_targets(default_targets(&foundation.base.config()))
-    };
+    });
+    let method = |_steps: usize| Ok(lora.clone());
     let splits = Splits { train: &train, dev: &dev, labels: &labels };
-    let run = Run { foundation: &foundation, config: &config, lora, chosen: &chosen, plain: args.show.plain };
+    let run =
+        Run { foundation: &foundation, config: &config, method: &method, chosen: &chosen, plain: args.show.plain };
     let trained = run.train(&splits, &adapter)?;
 
     let test = embedded("test.csv", TEST)?;

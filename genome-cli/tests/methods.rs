@@ -25,10 +25,13 @@ fn prepare(dir: &Path) {
 fn every_way_trains_and_predicts_again() {
     let dir = folder();
     prepare(dir.path());
-    let ways: [&[&str]; 6] = [
+    let ways: [&[&str]; 9] = [
         &["--method", "rslora", "--rank", "4"],
         &["--method", "dora", "--rank", "4"],
         &["--method", "lora", "--start", "pissa"],
+        &["--method", "adalora", "--rank", "2"],
+        &["--method", "adalora", "--rank", "2", "--gradient-checkpointing"],
+        &["--method", "ia3"],
         &["--method", "lora", "--start", "olora", "--gradient-checkpointing"],
         &["--method", "lora", "--base-bits", "8"],
         &["--method", "lora", "--base-bits", "4", "--gradient-checkpointing"],

@@ -14,7 +14,7 @@ use peft_core::Hooks;
 
 /// One step: the loss that `end` makes of the last hidden state, and the gradients of `module`.
 ///
-/// `hooks` are tracked by autodiff; `untracked` are the same without it, but still in training.
+/// `penalty` is a term of the loss that the hidden states have no part in. `hooks` are tracked by autodiff; `untracked` are the same without it, but still in training.
 pub(crate) fn step<M: Module>(
     module: &M,
     base: &Base,
@@ -22,6 +22,7 @@ pub(crate) fn step<M: Module>(
     untracked: &dyn Hooks,
     hooks: &dyn Hooks,
     end: impl FnOnce(Tensor<3>) -> ClassificationOutput,
+    penalty: Option<Tensor<1>>,
 ) -> TrainOutput<ClassificationOutput> {
     let device = batch.ids.device();
     let seeds = Seeds::draw(&device);
@@ -45,7 +46,11 @@ pub(crate) fn step<M: Module>(
     let mut sum = GradientsAccumulator::new();
     let input = tracked(inputs.pop().expect("a model has a layer"));
     let output = end(run(layers - 1, input.clone(), hooks));
-    let mut grads = output.loss.backward();
+    let loss = match penalty {
+        Some(penalty) => output.loss.clone() + penalty,
+        None => output.loss.clone(),
+    };
+    let mut grads = loss.backward();
     let mut above = input.and_then(|h| h.grad_remove(&mut grads)); // of the hidden state that this layer got
     sum.accumulate(module, GradientsParams::from_grads(grads, module));
     for layer in (0..layers - 1).rev() {

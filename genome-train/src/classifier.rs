@@ -1,10 +1,13 @@
-//! A frozen base, adapters on it and a head: the model that is fine-tuned.
+//! A frozen base, what is trained beside it and a head: the model that is fine-tuned.
 
 use crate::examples::{ClassBatch, encode};
 use crate::foundation::Foundation;
 use crate::step_loop::probabilities;
+use crate::stepper::Stepper;
+use crate::tuning::{AnyTuning, Beside, Tuning};
 use crate::{Error, Result, checkpointing};
 use burn::module::Module;
+use burn::optim::ModuleOptimizer;
 use burn::tensor::activation::log_softmax;
 use burn::tensor::{Device, Tensor, TensorData};
 use burn_train::{ClassificationOutput, InferenceStep, TrainOutput, TrainStep};
@@ -14,10 +17,7 @@ use model_zoo::heads::{Head, HeadConfig};
 use model_zoo::quantised::Quantised;
 use model_zoo::seed::initialise;
 use model_zoo::{Base, BatchLimit, Buckets, TokenBatch};
-use peft_core::{
-    AdapterFolder, Adapters, BaseModel, Contents, FolderAdapter, FolderConfig, GenomeAdapter, Hooks, HostTensor,
-    LinearAdapter, Method, Selection, write_folder,
-};
+use peft_core::{AdapterFolder, BaseModel, GenomeAdapter, Hooks, HostTensor};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -42,12 +42,12 @@ pub struct Task {
 /// Names that `"all-linear"` leaves out and that are saved whole: PEFT's `modules_to_save`.
 pub const HEAD_MODULES: [&str; 1] = ["classifier"];
 
-/// Frozen base, trainable adapters and head. As a module it holds adapters and head alone, so that neither optimizer nor
+/// Frozen base, what a method trains beside it, and head. As a module it holds the trained parts alone, so that neither optimizer nor
 /// checkpoint sees the base.
 #[derive(Module, Debug)]
-pub struct Classifier<A: LinearAdapter> {
-    /// Adapters on the base's layers.
-    pub adapters: Adapters<A>,
+pub struct Classifier<T: Tuning = AnyTuning> {
+    /// What is trained beside the base.
+    pub tuning: T,
     /// The head.
     pub head: Head,
     #[module(skip)]
@@ -60,30 +60,19 @@ pub struct Classifier<A: LinearAdapter> {
     checkpointing: bool,
 }
 
-impl<A: LinearAdapter> Classifier<A> {
-    /// New adapters and a new head for training on `device`, all from one seed.
-    ///
-    /// # Errors
-    /// [`Error::Peft`] if `selection` matches nothing or does not fit.
-    pub fn new(
-        foundation: &Foundation,
-        method: &impl Method<Adapter = A>,
-        selection: &Selection,
-        head: &HeadConfig,
-        seed: u64,
-        device: &Device,
-    ) -> Result<Self> {
+impl<T: Tuning> Classifier<T> {
+    /// `tuning`, made for this base, and a new head from `seed`, for training on `device`.
+    pub fn new(foundation: &Foundation, tuning: T, head: &HeadConfig, seed: u64, device: &Device) -> Self {
         let device = device.clone().autodiff();
-        let adapters = Adapters::attach(&*foundation.base, selection, method, seed, &device)?;
         let head = initialise(head.init(&device), seed, 0.02);
-        Ok(Self {
-            adapters,
+        Self {
+            tuning,
             head,
             base: foundation.base.clone(),
             quantised: foundation.quantised.clone(),
             class_weights: None,
             checkpointing: false,
-        })
+        }
     }
 
     /// Weighs the loss of each label.
@@ -100,18 +89,25 @@ impl<A: LinearAdapter> Classifier<A> {
 
     /// Number of values that training changes, and of those it leaves alone.
     pub fn count(&self) -> (usize, usize) {
-        (self.adapters.num_params() + self.head.num_params(), self.base.num_params())
+        (Module::num_params(&self.tuning) + self.head.num_params(), self.base.num_params())
     }
 
     /// Scores of the labels before softmax, [batch, labels].
     pub fn logits(&self, batch: &TokenBatch) -> Tensor<2> {
-        self.with_hooks(&self.adapters, |hooks| self.head_logits(self.base.encode(batch, hooks), batch, hooks))
+        self.with_hooks(&self.tuning, |hooks| self.head_logits(self.base.encode(batch, hooks), batch, hooks))
     }
 
-    /// Does something with `adapters` on the base.
-    fn with_hooks<T>(&self, adapters: &Adapters<A>, then: impl FnOnce(&dyn Hooks) -> T) -> T {
-        let bound = adapters.bind(&*self.base).expect("the adapters were made for this base");
-        then(&self.quantised.hooks(&bound))
+    /// The optimizer with what the method does in each of its steps.
+    ///
+    /// # Errors
+    /// As [`Tuning::stepper`].
+    pub fn stepper(&self, optimizer: ModuleOptimizer) -> Result<Stepper> {
+        self.tuning.stepper(optimizer)
+    }
+
+    /// Does something with `tuning` on the base.
+    fn with_hooks<R>(&self, tuning: &T, then: impl FnOnce(&dyn Hooks) -> R) -> R {
+        tuning.with_hooks(&self.base, |hooks| then(&self.quantised.hooks(hooks)))
     }
 
     /// Scores from the last hidden state, [batch, seq, d_model].
@@ -149,26 +145,30 @@ impl<A: LinearAdapter> Classifier<A> {
     }
 }
 
-impl<A: LinearAdapter + 'static> TrainStep for Classifier<A> {
+impl<T: Tuning> TrainStep for Classifier<T> {
     type Input = ClassBatch;
     type Output = ClassificationOutput;
     fn step(&self, batch: ClassBatch) -> TrainOutput<ClassificationOutput> {
         if self.checkpointing {
             let tokens = batch.tokens.clone();
-            let untracked = self.adapters.clone().no_grad();
-            return self.with_hooks(&self.adapters, |hooks| {
+            let untracked = self.tuning.clone().no_grad();
+            return self.with_hooks(&self.tuning, |hooks| {
                 let end = |h| self.output(self.head_logits(h, &tokens, hooks), batch);
                 self.with_hooks(&untracked, |untracked| {
-                    checkpointing::step(self, &self.base, &tokens, untracked, hooks, end)
+                    checkpointing::step(self, &self.base, &tokens, untracked, hooks, end, self.tuning.penalty())
                 })
             });
         }
         let output = self.output(self.logits(&batch.tokens), batch);
-        TrainOutput::new(self, output.loss.backward(), output)
+        let loss = match self.tuning.penalty() {
+            Some(penalty) => output.loss.clone() + penalty,
+            None => output.loss.clone(),
+        };
+        TrainOutput::new(self, loss.backward(), output)
     }
 }
 
-impl<A: LinearAdapter + 'static> InferenceStep for Classifier<A> {
+impl<T: Tuning> InferenceStep for Classifier<T> {
     type Input = ClassBatch;
     type Output = ClassificationOutput;
     fn step(&self, batch: ClassBatch) -> ClassificationOutput {
@@ -176,13 +176,13 @@ impl<A: LinearAdapter + 'static> InferenceStep for Classifier<A> {
     }
 }
 
-impl<A: FolderAdapter> Classifier<A> {
-    /// Writes the adapter folder: adapters and head as PEFT does, the task and the base's hash beside them, and
-    /// `tokenizer.json` where the tokenizer needs it. `config` lists [`Task::modules_to_save`].
+impl<T: Tuning> Classifier<T> {
+    /// Writes the adapter folder: the method's tensors and head as PEFT does, the task and the base's hash beside them, and
+    /// `tokenizer.json` where the tokenizer needs it. The method's settings list [`Task::modules_to_save`].
     ///
     /// # Errors
     /// [`Error::Peft`] or [`Error::Io`].
-    pub fn save<C: FolderConfig>(&self, dir: &Path, config: &C, foundation: &Foundation, task: &Task) -> Result<()> {
+    pub fn save(&self, dir: &Path, foundation: &Foundation, task: &Task) -> Result<()> {
         let modules: BTreeMap<String, HostTensor> = export(&self.head)
             .into_iter()
             .map(|(name, (shape, values))| {
@@ -191,48 +191,31 @@ impl<A: FolderAdapter> Classifier<A> {
             .collect();
         let base = BaseModel { sha256: foundation.sha256.clone(), name: foundation.name.clone() };
         let genome = GenomeAdapter::new(Some(base), serde_json::to_value(task).expect("a task is plain data"));
-        write_folder(
-            dir,
-            &Contents {
-                config,
-                adapters: &self.adapters,
-                base_model: Some(&foundation.name),
-                modules: &modules,
-                genome: Some(&genome),
-            },
-        )?;
+        let beside = Beside { base_model: Some(&foundation.name), modules: &modules, genome: Some(&genome) };
+        self.tuning.write(dir, &beside)?;
         if let (Some(bytes), TokenizerSpec::Bpe { file, .. }) = (&foundation.tokenizer_file, &task.tokenizer) {
             model_zoo::checkpoint::write_atomically(&dir.join(file), bytes).map_err(model_zoo::Error::from)?;
         }
         Ok(())
     }
 
-    /// Reads a folder that [`Classifier::save`] wrote. `selection` says which layers a configuration means.
+    /// Reads a folder that [`Classifier::save`] wrote.
     ///
     /// # Errors
     /// [`Error::Peft`] if a tensor is missing, left over or of another shape, or if the folder was made for another base;
     /// [`Error::Folder`] if it says nothing about its task.
-    pub fn load<C: FolderConfig + Method<Adapter = A>>(
-        dir: &Path,
-        foundation: &Foundation,
-        selection: impl FnOnce(&C) -> Selection,
-        device: &Device,
-    ) -> Result<(Self, Task)> {
+    pub fn load(dir: &Path, foundation: &Foundation, device: &Device) -> Result<(Self, Task)> {
         let device = device.clone().inner();
         let folder = AdapterFolder::read(dir)?;
         folder.check_base(&foundation.sha256)?;
         let task = read_task(&folder, dir)?;
-        let config: C = folder.config()?;
-        let fresh =
-            Adapters::attach(&*foundation.base, &selection(&config).lenient(&*foundation.base), &config, 0, &device)?;
-        let loaded = folder.load(fresh)?;
-        let tensors =
-            loaded.modules.iter().map(|(n, t)| (n.clone(), (t.shape().to_vec(), t.values().to_vec()))).collect();
+        let (tuning, modules) = T::read(folder, dir, &foundation.base, &device)?;
+        let tensors = modules.iter().map(|(n, t)| (n.clone(), (t.shape().to_vec(), t.values().to_vec()))).collect();
         let file = Checkpoint::from_tensors(dir.join("adapter_model.safetensors"), &tensors)
             .map_err(model_zoo::Error::from)?;
         let (head, _) = load(task.head.init(&device), &file, LoadRules::default())?;
         let classifier = Self {
-            adapters: loaded.adapters,
+            tuning,
             head,
             base: foundation.base.clone(),
             quantised: foundation.quantised.clone(),

@@ -7,20 +7,20 @@ use burn::tensor::{Device, Tensor};
 use genome_formats::SeqRecord;
 use genome_tokenize::{BaseMap, Combine};
 use model_zoo::{BatchLimit, Buckets, Pooling, TokenBatch};
-use peft_core::{Adapters, Hooks, LinearAdapter, Plain};
+use peft_core::Hooks;
 
 /// Sequences that run through the model together: 32, or fewer where they are long.
 const LIMIT: BatchLimit = BatchLimit { rows: 32, tokens: Some(32 * 512) };
 
 /// One vector of d_model values a record, in their order, and how many records were cut to `max_tokens`.
 ///
-/// `place` names a record in an error.
+/// `hooks` are those of an adapter, or [`peft_core::Plain`]; `place` names a record in an error.
 ///
 /// # Errors
-/// [`crate::Error::Sequence`] for a letter that the tokenizer refuses, [`crate::Error::Peft`] if the adapters do not fit.
-pub fn embed<A: LinearAdapter>(
+/// [`crate::Error::Sequence`] for a letter that the tokenizer refuses.
+pub fn embed(
     foundation: &Foundation,
-    adapters: Option<&Adapters<A>>,
+    hooks: &dyn Hooks,
     records: &[SeqRecord],
     pooling: Pooling,
     max_tokens: usize,
@@ -33,7 +33,7 @@ pub fn embed<A: LinearAdapter>(
         ids.push(tokens);
         cut += usize::from(was_cut);
     }
-    let vectors = each_batch(foundation, adapters, &ids, device, |h, batch, _| rows(pooling.pool(h, batch)))?;
+    let vectors = each_batch(foundation, hooks, &ids, device, |h, batch, _| rows(pooling.pool(h, batch)));
     Ok((vectors, cut))
 }
 
@@ -78,7 +78,7 @@ impl BaseVectors {
 /// use genome_train::embed::{Cover, embed_bases};
 /// use genome_train::foundation::Foundation;
 /// use model_zoo::{BaseConfig, Purpose, checkpoint::SaveDtype, seed};
-/// use peft_lora::LoraLinear;
+/// use peft_core::Plain;
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let device = Device::default();
@@ -92,7 +92,7 @@ impl BaseVectors {
 /// let foundation = Foundation::from_dir(folder.path(), Purpose::Encode, &device)?;
 /// let records = [SeqRecord::new("short", b"ACN"), SeqRecord::new("long", b"ACGTACGT")];
 /// let name = |r: &SeqRecord| r.name.clone();
-/// let vectors = embed_bases::<LoraLinear>(&foundation, None, &records, 7, name, &device)?; // [CLS] 5 letters [SEP]
+/// let vectors = embed_bases(&foundation, &Plain, &records, 7, name, &device)?; // [CLS] 5 letters [SEP]
 /// assert_eq!(vectors[0].cover, [Cover::Token, Cover::Token, Cover::Ambiguous]);
 /// assert_eq!(vectors[1].cover[4..], [Cover::Token, Cover::Nothing, Cover::Nothing, Cover::Nothing]);
 /// assert_eq!((vectors[1].base(4).map(|v| v.len()), vectors[1].base(5)), (Some(16), None));
@@ -102,9 +102,9 @@ impl BaseVectors {
 ///
 /// # Errors
 /// As [`embed`].
-pub fn embed_bases<A: LinearAdapter>(
+pub fn embed_bases(
     foundation: &Foundation,
-    adapters: Option<&Adapters<A>>,
+    hooks: &dyn Hooks,
     records: &[SeqRecord],
     max_tokens: usize,
     place: impl Fn(&SeqRecord) -> String,
@@ -118,7 +118,7 @@ pub fn embed_bases<A: LinearAdapter>(
         ids.push(encoding.ids);
     }
     let width = foundation.base.d_model();
-    each_batch(foundation, adapters, &ids, device, |h, batch, members| {
+    Ok(each_batch(foundation, hooks, &ids, device, |h, batch, members| {
         let skip = h.dims()[1] - batch.dims()[1]; // virtual tokens
         let one = |(row, &i): (usize, &usize)| {
             let own = h.clone().narrow(0, row, 1).narrow(1, skip + batch.first(row), batch.lengths[row]); // [1, tokens, d]
@@ -133,21 +133,19 @@ pub fn embed_bases<A: LinearAdapter>(
             BaseVectors { values, width, cover: cover.collect() }
         };
         members.iter().enumerate().map(one).collect()
-    })
+    }))
 }
 
 /// Runs sequences through the base in batches of similar length. `each` makes one result a row of the last hidden states,
 /// [batch, virtual + seq, d_model], whose members it is told; results come back in the order of `ids`.
-fn each_batch<A: LinearAdapter, T>(
+fn each_batch<T>(
     foundation: &Foundation,
-    adapters: Option<&Adapters<A>>,
+    hooks: &dyn Hooks,
     ids: &[Vec<u32>],
     device: &Device,
     each: impl Fn(Tensor<3>, &TokenBatch, &[usize]) -> Vec<T>,
-) -> Result<Vec<T>> {
+) -> Vec<T> {
     let device = device.clone().inner();
-    let bound = adapters.map(|a| a.bind(&*foundation.base)).transpose()?;
-    let hooks: &dyn Hooks = bound.as_ref().map_or(&Plain, |b| b);
     let hooks = foundation.quantised.hooks(hooks);
     let lengths: Vec<usize> = ids.iter().map(Vec::len).collect();
     let buckets = Buckets::by_length(&lengths, LIMIT);
@@ -156,7 +154,7 @@ fn each_batch<A: LinearAdapter, T>(
         let batch = TokenBatch::from_rows(&rows, foundation.tokenizer.pad_id(), &device);
         each(foundation.base.encode(&batch, &hooks), &batch, members)
     };
-    Ok(buckets.restore(buckets.batches().iter().flat_map(run)))
+    buckets.restore(buckets.batches().iter().flat_map(run))
 }
 
 /// [batch, d_model] as one list a row.

@@ -26,6 +26,9 @@ pub enum Error {
     /// Adapters or their folder.
     #[error(transparent)]
     Peft(#[from] peft_core::Error),
+    /// A rank allocator: a schedule that cannot work, or scores that are no numbers.
+    #[error(transparent)]
+    AdaLora(#[from] peft_adalora::Error),
     /// An adapter folder that does not say what predicting needs.
     #[error("{}: {reason}", path.display())]
     Folder {

@@ -5,13 +5,14 @@ use crate::examples::{ClassLoader, Examples};
 use crate::foundation::Foundation;
 use crate::metrics::{Confusion, Scores};
 use crate::step_loop::{LogRow, LoopConfig, Observer, OnBest, Select, run};
+use crate::tuning::{AnyTuning, Tuning};
 use crate::{Error, Result};
 use burn::tensor::Device;
 use burn_train::Interrupter;
 use burn_train::renderer::MetricsRenderer;
 use genome_formats::{LabelSet, LabelledFile};
 use model_zoo::heads::{HeadConfig, HeadKind};
-use peft_core::{LinearAdapter, Method, Selection};
+use peft_adalora::Summary;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -187,9 +188,9 @@ impl Data {
 
 /// A fine-tuned classifier and how it came about.
 #[derive(Debug)]
-pub struct Finetuned<A: LinearAdapter> {
+pub struct Finetuned<T: Tuning = AnyTuning> {
     /// The best on dev, ready to predict.
-    pub classifier: Classifier<A>,
+    pub classifier: Classifier<T>,
     /// The step after which it was the best.
     pub best_step: usize,
     /// Steps that were made.
@@ -198,33 +199,35 @@ pub struct Finetuned<A: LinearAdapter> {
     pub log: Vec<LogRow>,
     /// Median training speed, padding not counted.
     pub tokens_per_second: f64,
+    /// What the rank allocator did, if the method has one.
+    pub allocation: Option<Summary>,
 }
 
-/// Trains adapters of `method` on the layers of `selection`, and a head.
+/// Trains `tuning`, made for this base, and a new head.
 ///
 /// `on_best` is called with each new best classifier, so that an interrupted run leaves it behind.
 ///
 /// # Errors
-/// [`Error::Config`], [`Error::Peft`] for a selection or method that does not fit, [`Error::Training`].
+/// [`Error::Config`], [`Error::AdaLora`] for a schedule that cannot work, [`Error::Training`].
 #[allow(clippy::too_many_arguments, reason = "one call site a program; a struct would only rename the arguments")]
-pub fn finetune<A: LinearAdapter + 'static>(
+pub fn finetune<T: Tuning>(
     foundation: &Foundation,
     data: &Data,
     task: &Task,
-    method: &impl Method<Adapter = A>,
-    selection: &Selection,
+    tuning: T,
     config: &FinetuneConfig,
     device: &Device,
     renderer: Box<dyn MetricsRenderer>,
     interrupter: Interrupter,
     observer: Observer,
-    on_best: OnBest<Classifier<A>>,
-) -> Result<Finetuned<A>> {
+    on_best: OnBest<Classifier<T>>,
+) -> Result<Finetuned<T>> {
     config.check()?;
     let weights = config.balanced.then(|| data.train.balanced_weights(task.labels.len()));
     device.seed(config.seed); // dropout masks
-    let classifier = Classifier::new(foundation, method, selection, &task.head, config.seed, device)?;
+    let classifier = Classifier::new(foundation, tuning, &task.head, config.seed, device);
     let schedule = config.schedule(data.train.len());
+    let stepper = classifier.stepper(schedule.adamw())?;
     let pad = foundation.tokenizer.pad_id();
     let train =
         ClassLoader::training(data.train.clone(), config.batch_size, pad, config.seed, schedule.eval_every, device);
@@ -233,6 +236,7 @@ pub fn finetune<A: LinearAdapter + 'static>(
         classifier.with_class_weights(weights).with_gradient_checkpointing(config.gradient_checkpointing),
         Arc::new(train),
         Arc::new(dev),
+        stepper,
         &schedule,
         data.train.len(),
         renderer,
@@ -246,12 +250,13 @@ pub fn finetune<A: LinearAdapter + 'static>(
         steps: trained.steps,
         log: trained.log,
         tokens_per_second: trained.tokens_per_second,
+        allocation: trained.allocation,
     })
 }
 
 /// Scores a classifier on labelled examples: all scores and the confusion matrix.
-pub fn score<A: LinearAdapter>(
-    classifier: &Classifier<A>,
+pub fn score<T: Tuning>(
+    classifier: &Classifier<T>,
     examples: &Examples,
     task: &Task,
     foundation: &Foundation,

@@ -4,9 +4,9 @@
 //! use burn::tensor::Device;
 //! use genome_formats::{Input, LabelSet, Limits, read_labelled_input};
 //! use genome_tokenize::TokenizerSpec;
-//! use genome_train::classifier::HEAD_MODULES;
 //! use genome_train::finetune::{Data, FinetuneConfig, finetune, score};
 //! use genome_train::foundation::Foundation;
+//! use genome_train::tuning::OnLayers;
 //! use model_zoo::{BaseConfig, Purpose, checkpoint, seed};
 //! use peft_lora::LoraConfig;
 //!
@@ -28,9 +28,9 @@
 //! let config = FinetuneConfig { epochs: 3.0, ..FinetuneConfig::default() };
 //! let task = config.task(&foundation, &labels)?;
 //! let data = Data::new(&train, &dev, &labels, &foundation, &task)?;
-//! let lora = LoraConfig::new(["query", "value"]);
+//! let lora = OnLayers::attach(&foundation.base, LoraConfig::new(["query", "value"]), config.seed, &device)?;
 //! let tuned = finetune(
-//!     &foundation, &data, &task, &lora, &lora.selection(HEAD_MODULES), &config, &device,
+//!     &foundation, &data, &task, lora, &config, &device,
 //!     Box::new(genome_train::render::Silent), Default::default(), Box::new(|_row| ()), Box::new(|_best| Ok(())),
 //! )?;
 //! let (scores, _confusion) = score(&tuned.classifier, &data.dev, &task, &foundation, &device);
@@ -43,9 +43,11 @@
 //! |---|---|
 //! | [`foundation`] | a frozen base with its tokenizer |
 //! | [`examples`] | labelled sequences as ids, and their batches |
-//! | [`classifier`] | base, adapters and head; saving and loading the adapter folder |
+//! | [`tuning`] | what is trained beside the base: any method, as the loop and the folder see it |
+//! | [`classifier`] | base, method and head; saving and loading the adapter folder |
 //! | [`finetune`] | settings and the run |
 //! | [`step_loop`] | the loop, a strategy of burn-train |
+//! | [`stepper`] | the optimizer's step with a rank allocator in it |
 //! | [`metrics`] | scores from their definitions |
 //! | [`pretrain`], [`markov`], [`card`] | masked-language pre-training, its baseline, its model card |
 //! | [`mod@embed`] | vectors of sequences and of their bases |
@@ -67,5 +69,7 @@ pub mod pretrain;
 pub mod render;
 pub mod replay;
 pub mod step_loop;
+pub mod stepper;
+pub mod tuning;
 
 pub use error::{Error, Result};

@@ -6,6 +6,7 @@
 
 use crate::markov::{MarkovModel, base_code};
 use crate::step_loop::{Batch, LoopConfig, Observer, OnBest, Trained, progress, run};
+use crate::stepper::Stepper;
 use crate::{Error, Result};
 use burn::data::dataloader::{DataLoader, DataLoaderIterator, Progress};
 use burn::data::dataset::DatasetError;
@@ -359,6 +360,7 @@ pub fn pretrain(
         model,
         loader(false, config.optimizer.eval_every),
         loader(true, held_out.max(1)),
+        Stepper::plain(config.optimizer.adamw()),
         &config.optimizer,
         examples.max(1),
         renderer,
@@ -372,6 +374,7 @@ pub fn pretrain(
         steps: trained.steps,
         log: trained.log,
         tokens_per_second: trained.tokens_per_second,
+        allocation: None,
     })
 }
 

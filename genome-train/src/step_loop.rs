@@ -5,6 +5,7 @@
 //! clipped by their global norm, not one by one; the best model on dev is returned, not the last.
 
 use crate::metrics::McMetric;
+use crate::stepper::Stepper;
 use burn::data::dataloader::{DataLoader, Progress};
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::{AdamWConfig, GradientsParams, ModuleOptimizer};
@@ -17,6 +18,7 @@ use burn_train::{
     SupervisedLearningStrategy, SupervisedTraining, SupervisedTrainingEventProcessor, TrainLoader, TrainStep,
     TrainingComponents, TrainingItem, TrainingStrategy, ValidLoader,
 };
+use peft_adalora::Summary;
 use serde::{Deserialize, Serialize};
 use std::marker::PhantomData;
 use std::sync::{Arc, Mutex};
@@ -62,6 +64,11 @@ impl LoopConfig {
         let (step, steps, warmup) = (step as f64, self.steps as f64, self.warmup_steps as f64);
         let share = if step < warmup { (step + 1.0) / warmup } else { (steps - step) / (steps - warmup).max(1.0) };
         self.learning_rate * share.clamp(0.0, 1.0)
+    }
+
+    /// The optimizer (Loshchilov and Hutter, ICLR 2019).
+    pub fn adamw(&self) -> ModuleOptimizer {
+        AdamWConfig::new().with_weight_decay(self.weight_decay).with_beta_2(self.beta_2).with_epsilon(1e-8).init()
     }
 }
 
@@ -141,6 +148,8 @@ pub struct Trained<M> {
     pub log: Vec<LogRow>,
     /// Median of tokens per second over the log rows, padding not counted.
     pub tokens_per_second: f64,
+    /// What the rank allocator did, if the method has one.
+    pub allocation: Option<Summary>,
 }
 
 /// Called with every row of the log as it appears; [`Interrupter`] stops the run from outside.
@@ -149,7 +158,8 @@ pub type Observer = Box<dyn FnMut(&LogRow) + Send>;
 /// Called with every new best model, off the autodiff device; an error stops the run.
 pub type OnBest<M> = Box<dyn FnMut(&M) -> crate::Result<()> + Send>;
 
-/// Trains `model` and returns the best on `dev`.
+/// Trains `model` and returns the best on `dev`; while ranks are still to be allocated, that is the best of those until one
+/// with final ranks is there.
 ///
 /// `train` yields the batches of one evaluation interval per iteration ([`LoopConfig::eval_every`] of them), `dev` all of
 /// dev. `examples` is the size of the training set (for epochs). `renderer` shows burn-train's dashboard.
@@ -161,6 +171,7 @@ pub fn run<B: Batch, M: Trainable<B>>(
     model: M,
     train: Arc<dyn DataLoader<B>>,
     dev: Arc<dyn DataLoader<B>>,
+    stepper: Stepper,
     config: &LoopConfig,
     examples: usize,
     renderer: Box<dyn MetricsRenderer>,
@@ -169,12 +180,10 @@ pub fn run<B: Batch, M: Trainable<B>>(
     on_best: OnBest<M>,
 ) -> crate::Result<Trained<M>> {
     let outcome = Arc::new(Mutex::new(Outcome::default()));
-    let optimizer =
-        AdamWConfig::new().with_weight_decay(config.weight_decay).with_beta_2(config.beta_2).with_epsilon(1e-8).init();
     let strategy = StepStrategy {
         config: config.clone(),
         examples,
-        optimizer: optimizer.clone(),
+        stepper: Mutex::new(stepper),
         observer: Mutex::new(observer),
         on_best: Mutex::new(on_best),
         outcome: outcome.clone(),
@@ -190,7 +199,7 @@ pub fn run<B: Batch, M: Trainable<B>>(
         .num_epochs(rounds)
         .metrics((LossMetric::new(), AccuracyMetric::new(), McMetric::default()))
         .with_training_strategy(TrainingStrategy::Custom(Arc::new(strategy)))
-        .launch(Learner::new(model, optimizer, config.learning_rate));
+        .launch(Learner::new(model, config.adamw(), config.learning_rate));
     if let Some(error) = result.error {
         return Err(crate::Error::Training { reason: error.to_string() });
     }
@@ -214,6 +223,7 @@ pub fn run<B: Batch, M: Trainable<B>>(
         steps: outcome.steps,
         log: outcome.log,
         tokens_per_second,
+        allocation: outcome.allocation,
     })
 }
 
@@ -222,13 +232,14 @@ struct Outcome {
     log: Vec<LogRow>,
     best_step: usize,
     steps: usize,
+    allocation: Option<Summary>,
     failed: Option<crate::Error>,
 }
 
 struct StepStrategy<B, M> {
     config: LoopConfig,
     examples: usize,
-    optimizer: ModuleOptimizer,
+    stepper: Mutex<Stepper>,
     observer: Mutex<Observer>,
     on_best: Mutex<OnBest<M>>,
     outcome: Arc<Mutex<Outcome>>,
@@ -256,11 +267,11 @@ impl<B: Batch, M: Trainable<B>> SupervisedLearningStrategy<M> for StepStrategy<B
         _starting_epoch: usize,
     ) -> (M, SupervisedTrainingEventProcessor<M>) {
         let (mut events, interrupter) = (components.event_processor, components.interrupter);
-        let mut optimizer = self.optimizer.clone();
+        let mut stepper = self.stepper.lock().expect("a strategy runs once");
         let mut model = learner.model();
         let mut best: Option<(Score, M)> = None;
         let (mut step, mut seen, mut since_best) = (0, 0, 0);
-        for round in 1..=components.num_epochs {
+        'rounds: for round in 1..=components.num_epochs {
             let (mut losses, mut norms, mut tokens) = (Vec::new(), 0.0, 0);
             let started = Instant::now();
             let split = |items| LearnerEvent::StartSplit { epoch_number: round, total_items: items };
@@ -281,7 +292,15 @@ impl<B: Batch, M: Trainable<B>> SupervisedLearningStrategy<M> for StepStrategy<B
                 let output = TrainStep::step(&model, batch);
                 let (grads, norm) = clip(&model, output.grads, self.config.clip_norm);
                 let rate = self.config.rate(step);
-                model = model.optimize(&mut optimizer, rate.into(), grads);
+                let before = model.clone(); // handles, not values
+                model = match stepper.step(rate, model, grads) {
+                    Ok((model, _)) => model,
+                    Err(error) => {
+                        self.fail(error);
+                        model = before;
+                        break 'rounds;
+                    }
+                };
                 step += 1;
                 losses.push(f64::from(output.item.loss.clone().into_scalar::<f32>()));
                 norms += f64::from(norm);
@@ -310,7 +329,7 @@ impl<B: Batch, M: Trainable<B>> SupervisedLearningStrategy<M> for StepStrategy<B
 
             interrupter.fail_on_error(events.process_valid(split(dev.num_items())));
             let valid = model.valid();
-            let score = evaluate(&valid, &dev, &mut events, &interrupter);
+            let score = Score { settled: stepper.is_settled(), ..evaluate(&valid, &dev, &mut events, &interrupter) };
             interrupter.fail_on_error(events.process_valid(LearnerEvent::EndSplit(round)));
             interrupter.fail_on_error(events.process_train(LearnerEvent::EndEpoch(round)));
             let is_best = best.as_ref().is_none_or(|(b, _)| score.beats(b, self.config.select));
@@ -322,7 +341,7 @@ impl<B: Batch, M: Trainable<B>> SupervisedLearningStrategy<M> for StepStrategy<B
                 eval_matthews_correlation: score.mcc,
                 best: is_best,
             });
-            since_best = if is_best { 0 } else { since_best + 1 };
+            since_best = if is_best || !score.settled { 0 } else { since_best + 1 };
             if is_best {
                 self.outcome.lock().expect("one thread writes").best_step = step;
                 best = Some((score, model.clone()));
@@ -335,12 +354,16 @@ impl<B: Batch, M: Trainable<B>> SupervisedLearningStrategy<M> for StepStrategy<B
                 break;
             }
         }
-        self.outcome.lock().expect("one thread writes").steps = step;
+        {
+            let mut outcome = self.outcome.lock().expect("one thread writes");
+            (outcome.steps, outcome.allocation) = (step, stepper.summary());
+        }
         (best.map_or(model, |(_, m)| m), events)
     }
 }
 
 struct Score {
+    settled: bool, // no allocation of ranks is to come
     loss: f64,
     accuracy: f64,
     mcc: f64,
@@ -348,6 +371,9 @@ struct Score {
 
 impl Score {
     fn beats(&self, other: &Self, select: Select) -> bool {
+        if self.settled != other.settled {
+            return self.settled;
+        }
         match select {
             Select::Mcc => self.mcc > other.mcc || (self.mcc == other.mcc && self.loss < other.loss),
             Select::Loss => self.loss < other.loss,
@@ -385,7 +411,7 @@ fn evaluate<B: Batch, M: Trainable<B>>(
         interrupter.fail_on_error(events.process_valid(LearnerEvent::ProcessedItem(item)));
     }
     let confusion = crate::metrics::Confusion::count(&truth, &guess, classes);
-    Score { loss: loss / count.max(1) as f64, accuracy: confusion.accuracy(), mcc: confusion.mcc() }
+    Score { settled: true, loss: loss / count.max(1) as f64, accuracy: confusion.accuracy(), mcc: confusion.mcc() }
 }
 
 /// Labels as plain numbers.

@@ -5,13 +5,15 @@ use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor, TensorData};
 use burn_train::TrainStep;
 use genome_tokenize::TokenizerSpec;
-use genome_train::classifier::{Classifier, HEAD_MODULES};
+use genome_train::classifier::Classifier;
 use genome_train::examples::ClassBatch;
 use genome_train::foundation::Foundation;
+use genome_train::tuning::AnyMethod;
 use model_zoo::heads::{HeadConfig, HeadKind};
 use model_zoo::{Base, Purpose, TokenBatch};
+use peft_adalora::{AdaLoraConfig, Schedule};
 use peft_core::Targets;
-use peft_lora::{LoraConfig, LoraLinear};
+use peft_lora::LoraConfig;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -19,7 +21,7 @@ use std::sync::{Arc, Mutex};
 const ARCHITECTURES: [&str; 8] =
     ["bert", "dnabert2", "nt_v1", "nt_v2", "opt_pre", "opt_post", "llama_mha", "llama_gqa"];
 
-fn classifier(arch: &str, lora: &LoraConfig) -> Classifier<LoraLinear> {
+fn classifier(arch: &str, method: &AnyMethod, dropout: f64) -> Classifier {
     let device = Device::default();
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../testdata/models").join(arch);
     let loaded = Base::from_pretrained(&folder, Purpose::Encode, &device).unwrap();
@@ -27,7 +29,7 @@ fn classifier(arch: &str, lora: &LoraConfig) -> Classifier<LoraLinear> {
         kind: HeadKind::Position,
         d_model: loaded.base.d_model(),
         num_labels: 3,
-        dropout: lora.lora_dropout,
+        dropout,
         bins: 4,
         features: 4,
         own_pooler: false,
@@ -41,15 +43,21 @@ fn classifier(arch: &str, lora: &LoraConfig) -> Classifier<LoraLinear> {
         sha256: loaded.sha256,
         name: arch.to_owned(),
     };
-    let new = Classifier::new(&foundation, lora, &lora.selection(HEAD_MODULES), &head, 3, &device).unwrap();
+    let tuning = method.attach(&foundation.base, 3, &device).unwrap();
+    let new = Classifier::new(&foundation, tuning, &head, 3, &device);
     // B starts at zero, where A has no gradient
     new.map(&mut Change(&|values: &mut [f32], _| {
         values.iter_mut().enumerate().for_each(|(i, v)| *v += 0.1 * (i as f32).sin())
     }))
 }
 
-fn lora(targets: Targets, dropout: f64) -> LoraConfig {
-    LoraConfig { r: 2, lora_alpha: 4.0, lora_dropout: dropout, ..LoraConfig::for_targets(targets) }
+fn lora(targets: Targets, dropout: f64) -> AnyMethod {
+    AnyMethod::Lora(LoraConfig { r: 2, lora_alpha: 4.0, lora_dropout: dropout, ..LoraConfig::for_targets(targets) })
+}
+
+fn adalora(targets: Targets) -> AnyMethod {
+    let schedule = Schedule::for_steps(20).unwrap();
+    AnyMethod::AdaLora(AdaLoraConfig { init_r: 3, target_r: 2, ..AdaLoraConfig::for_targets(targets, schedule) })
 }
 
 fn batch() -> ClassBatch {
@@ -62,7 +70,7 @@ fn batch() -> ClassBatch {
 }
 
 /// Values of every parameter's gradient; none where there is no gradient.
-fn gradients(model: &Classifier<LoraLinear>, grads: &GradientsParams) -> BTreeMap<ParamId, Vec<f32>> {
+fn gradients(model: &Classifier, grads: &GradientsParams) -> BTreeMap<ParamId, Vec<f32>> {
     struct Read<'a>(&'a GradientsParams, BTreeMap<ParamId, Vec<f32>>);
     impl ModuleVisitor for Read<'_> {
         fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
@@ -91,7 +99,7 @@ impl ModuleMapper for Change<'_> {
 }
 
 /// Loss and gradients of one step that starts with the generator at `seed`.
-fn step(model: &Classifier<LoraLinear>, seed: u64) -> (f32, BTreeMap<ParamId, Vec<f32>>) {
+fn step(model: &Classifier, seed: u64) -> (f32, BTreeMap<ParamId, Vec<f32>>) {
     static GENERATOR: Mutex<()> = Mutex::new(()); // the device has one, tests run side by side
     let _alone = GENERATOR.lock();
     Device::default().seed(seed);
@@ -104,9 +112,9 @@ fn step(model: &Classifier<LoraLinear>, seed: u64) -> (f32, BTreeMap<ParamId, Ve
 fn gradients_are_those_of_a_straight_pass() {
     for arch in ARCHITECTURES {
         // all layers; the last layer alone, so that nothing is trained below it
-        for targets in [Targets::AllLinear, Targets::Regex(r".*\.(layer|layers)\.1\..*(query|Wqkv|q_proj)".to_owned())]
-        {
-            let straight = classifier(arch, &lora(targets, 0.0));
+        let of_last = Targets::Regex(r".*\.(layer|layers)\.1\..*(query|Wqkv|q_proj)".to_owned());
+        for method in [lora(Targets::AllLinear, 0.0), lora(of_last, 0.0), adalora(Targets::AllLinear)] {
+            let straight = classifier(arch, &method, 0.0);
             let checkpointed = straight.clone().with_gradient_checkpointing(true);
             let ((loss, wanted), (same, found)) = (step(&straight, 1), step(&checkpointed, 1));
             assert!((loss - same).abs() < 1e-6, "{arch}: {loss} and {same}");
@@ -126,7 +134,7 @@ fn gradients_are_those_of_a_straight_pass() {
 #[test]
 fn both_passes_drop_the_same() {
     for arch in ["bert", "opt_pre"] {
-        let model = classifier(arch, &lora(Targets::AllLinear, 0.3)).with_gradient_checkpointing(true);
+        let model = classifier(arch, &lora(Targets::AllLinear, 0.3), 0.3).with_gradient_checkpointing(true);
         let (loss, grads) = step(&model, 11);
         assert_eq!(loss, step(&model, 11).0, "{arch}: a seeded step repeats");
         assert_ne!(loss, step(&model, 12).0, "{arch}: it drops");

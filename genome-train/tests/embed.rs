@@ -8,7 +8,6 @@ use genome_train::foundation::Foundation;
 use model_zoo::checkpoint::SaveDtype;
 use model_zoo::{BaseConfig, Pooling, Purpose, TokenBatch, seed};
 use peft_core::Plain;
-use peft_lora::LoraLinear;
 
 fn foundation(spec: &TokenizerSpec, vocab: usize) -> Foundation {
     let json = format!(
@@ -40,7 +39,7 @@ fn k_mers_overlap_and_their_vectors_are_averaged() {
     let foundation = foundation(&TokenizerSpec::Kmer { k, case: Case::Upper }, 69);
     let name = |r: &SeqRecord| r.name.clone();
     let all = records(&SEQUENCES);
-    let found = embed_bases::<LoraLinear>(&foundation, None, &all, 128, name, &device).unwrap();
+    let found = embed_bases(&foundation, &Plain, &all, 128, name, &device).unwrap();
     for (record, found) in all.iter().zip(&found) {
         let ids = foundation.tokenizer.encode(&record.seq).unwrap().ids; // [CLS] k-mers [SEP]
         let h = foundation.base.encode(&TokenBatch::from_rows(&[ids], 0, &device), &Plain);
@@ -65,7 +64,7 @@ fn bases_that_were_cut_off_are_told() {
     let foundation = foundation(&TokenizerSpec::Letter, 10);
     let name = |r: &SeqRecord| r.name.clone();
     let all = records(&SEQUENCES);
-    let found = embed_bases::<LoraLinear>(&foundation, None, &all, 7, name, &Device::default()).unwrap();
+    let found = embed_bases(&foundation, &Plain, &all, 7, name, &Device::default()).unwrap();
     for (record, found) in all.iter().zip(&found) {
         for base in 0..record.seq.len() {
             assert_eq!(found.cover[base] == Cover::Nothing, base >= 5, "{base}");
@@ -73,7 +72,7 @@ fn bases_that_were_cut_off_are_told() {
         }
         assert!(found.values[16 * record.seq.len().min(5)..].iter().all(|v| *v == 0.0));
     }
-    let error = embed_bases::<LoraLinear>(&foundation, None, &records(&["AC!"]), 7, name, &Device::default());
+    let error = embed_bases(&foundation, &Plain, &records(&["AC!"]), 7, name, &Device::default());
     assert!(error.unwrap_err().to_string().starts_with("r: "));
 }
 
@@ -83,15 +82,15 @@ fn company_changes_nothing() {
     let foundation = foundation(&TokenizerSpec::Letter, 10);
     let name = |r: &SeqRecord| r.name.clone();
     let all = records(&SEQUENCES);
-    let bases = embed_bases::<LoraLinear>(&foundation, None, &all, 64, name, &device).unwrap();
-    let (vectors, cut) = embed::<LoraLinear>(&foundation, None, &all, Pooling::Mean, 20, name, &device).unwrap();
+    let bases = embed_bases(&foundation, &Plain, &all, 64, name, &device).unwrap();
+    let (vectors, cut) = embed(&foundation, &Plain, &all, Pooling::Mean, 20, name, &device).unwrap();
     assert_eq!((vectors.len(), cut), (4, 1));
     for i in 0..all.len() {
         let one = &all[i..=i];
-        let alone = embed_bases::<LoraLinear>(&foundation, None, one, 64, name, &device).unwrap().remove(0);
+        let alone = embed_bases(&foundation, &Plain, one, 64, name, &device).unwrap().remove(0);
         assert_eq!(alone.cover, bases[i].cover);
         close(&alone.values, &bases[i].values);
-        let alone = embed::<LoraLinear>(&foundation, None, one, Pooling::Mean, 20, name, &device).unwrap().0;
+        let alone = embed(&foundation, &Plain, one, Pooling::Mean, 20, name, &device).unwrap().0;
         close(&alone[0], &vectors[i]);
     }
 }

@@ -3,18 +3,22 @@
 use burn::tensor::Device;
 use genome_formats::{Input, LabelSet, LabelledFile, Limits, read_labelled_input};
 use genome_tokenize::TokenizerSpec;
-use genome_train::classifier::{Classifier, HEAD_MODULES};
+use genome_train::classifier::Classifier;
 use genome_train::examples::Examples;
 use genome_train::finetune::{Data, FinetuneConfig, Finetuned, finetune, score};
 use genome_train::foundation::Foundation;
 use genome_train::render::Silent;
 use genome_train::step_loop::{LogRow, Select};
+use genome_train::tuning::OnLayers;
 use model_zoo::checkpoint::{SaveDtype, export};
 use model_zoo::heads::HeadKind;
 use model_zoo::{BaseConfig, Purpose, seed};
 use peft_core::Targets;
 use peft_lora::{LoraConfig, LoraLinear};
 use std::sync::{Arc, Mutex};
+
+/// LoRA beside its base.
+type Lora = OnLayers<LoraLinear, LoraConfig>;
 
 fn rows(name: &str, count: usize) -> LabelledFile {
     let path = format!("{}/../genome-cli/assets/splice_junction/{name}.csv", env!("CARGO_MANIFEST_DIR"));
@@ -54,17 +58,16 @@ fn setup(config: &FinetuneConfig) -> Setup {
 fn train(
     s: &Setup,
     config: &FinetuneConfig,
-    on_best: impl FnMut(&Classifier<LoraLinear>) -> genome_train::Result<()> + Send + 'static,
-) -> genome_train::Result<Finetuned<LoraLinear>> {
-    let selection = s.lora.selection(HEAD_MODULES);
+    on_best: impl FnMut(&Classifier<Lora>) -> genome_train::Result<()> + Send + 'static,
+) -> genome_train::Result<Finetuned<Lora>> {
     let (renderer, observer) = (Box::new(Silent), Box::new(|_: &LogRow| ()));
     let device = Device::default();
+    let tuning = OnLayers::attach(&s.foundation.base, s.lora.clone(), config.seed, &device)?;
     finetune(
         &s.foundation,
         &s.data,
         &s.task,
-        &s.lora,
-        &selection,
+        tuning,
         config,
         &device,
         renderer,
@@ -136,18 +139,17 @@ fn folders_reload_to_the_bit_and_refuse_another_base() {
         let tuned = train(&s, &config, |_| Ok(())).unwrap().classifier;
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("adapter");
-        tuned.save(&path, &s.lora, &s.foundation, &s.task).unwrap();
-        let select = |c: &LoraConfig| c.selection(HEAD_MODULES);
+        tuned.save(&path, &s.foundation, &s.task).unwrap();
         let device = Device::default();
-        let (again, task) = Classifier::load(&path, &s.foundation, select, &device).unwrap();
+        let (again, task) = Classifier::<Lora>::load(&path, &s.foundation, &device).unwrap();
         assert_eq!(task, s.task);
-        let predict = |c: &Classifier<LoraLinear>| c.predict(&s.data.dev.ids, 0, 16, &device);
+        let predict = |c: &Classifier<Lora>| c.predict(&s.data.dev.ids, 0, 16, &device);
         assert_eq!(predict(&again), predict(&tuned));
 
-        let error = Classifier::<LoraLinear>::load(&path, &foundation(2), select, &device).unwrap_err().to_string();
+        let error = Classifier::<Lora>::load(&path, &foundation(2), &device).unwrap_err().to_string();
         assert!(error.contains("another base"), "{error}");
         std::fs::remove_file(path.join("genome_adapter.json")).unwrap();
-        let error = Classifier::<LoraLinear>::load(&path, &s.foundation, select, &device).unwrap_err().to_string();
+        let error = Classifier::<Lora>::load(&path, &s.foundation, &device).unwrap_err().to_string();
         assert!(error.contains("genome_adapter.json"), "{error}");
     }
 }

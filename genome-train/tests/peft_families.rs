@@ -5,16 +5,15 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use burn::module::Module;
-use burn::optim::{AdamWConfig, GradientsParams, ModuleOptimizer};
+use burn::optim::{AdamWConfig, GradientsParams};
 use burn::tensor::activation::log_softmax;
 use burn::tensor::{Device, Int, Tensor, TensorData};
+use genome_train::tuning::{HEADS, LayerMethod};
 use model_zoo::checkpoint::{Checkpoint, export};
 use model_zoo::heads::Head;
 use model_zoo::{Base, Purpose, TokenBatch};
-use peft_adalora::{AdaLoraConfig, AdaLoraOptimizer, Schedule, SvdLinear, orthogonality, prune_zeros};
-use peft_core::{
-    AdapterFolder, Adapters, Contents, FolderAdapter, FolderConfig, Hooks, Method, Plain, Selection, write_folder,
-};
+use peft_adalora::{AdaLoraConfig, Schedule};
+use peft_core::{AdapterFolder, Adapters, Contents, Hooks, Plain, write_folder};
 use peft_lora::{Ia3Config, LoraConfig};
 
 /// A fixture with its family's usual layers.
@@ -70,7 +69,6 @@ const FAMILIES: [Family; 8] = [
     Family { arch: "llama_gqa", ..LLAMA },
 ];
 
-const HEADS: [&str; 4] = ["classifier", "score", "lm_head", "cls"];
 const STEPS: usize = 3;
 
 /// `testdata` at the root of the workspace, or where `GENOME_FIXTURES` says.
@@ -114,70 +112,7 @@ impl Task {
     }
 }
 
-/// What a method does beside an optimizer's step.
-trait Trains: FolderConfig + Method<Adapter: FolderAdapter> + Clone + PartialEq + std::fmt::Debug {
-    type Optimizer;
-    fn layers(&self) -> Selection;
-    fn optimizer(&self, adapters: &Adapters<Self::Adapter>) -> Self::Optimizer;
-    fn step(
-        optimizer: &mut Self::Optimizer,
-        adapters: Adapters<Self::Adapter>,
-        gradients: GradientsParams,
-    ) -> Adapters<Self::Adapter>;
-    fn penalty(&self, _adapters: &Adapters<Self::Adapter>) -> Option<Tensor<1>> {
-        None
-    }
-    fn saved(&self, adapters: Adapters<Self::Adapter>) -> (Self, Adapters<Self::Adapter>) {
-        (self.clone(), adapters)
-    }
-}
-
 const RATE: f64 = 2e-3;
-
-macro_rules! trains_plainly {
-    ($($config:ty),*) => {$(
-        impl Trains for $config {
-            type Optimizer = ModuleOptimizer;
-            fn layers(&self) -> Selection {
-                self.selection(HEADS)
-            }
-            fn optimizer(&self, _: &Adapters<Self::Adapter>) -> ModuleOptimizer {
-                AdamWConfig::new().init()
-            }
-            fn step(
-                optimizer: &mut ModuleOptimizer,
-                adapters: Adapters<Self::Adapter>,
-                gradients: GradientsParams,
-            ) -> Adapters<Self::Adapter> {
-                optimizer.step(RATE, adapters, gradients)
-            }
-        }
-    )*};
-}
-trains_plainly!(LoraConfig, Ia3Config);
-
-impl Trains for AdaLoraConfig {
-    type Optimizer = AdaLoraOptimizer;
-    fn layers(&self) -> Selection {
-        self.selection(HEADS)
-    }
-    fn optimizer(&self, adapters: &Adapters<SvdLinear>) -> AdaLoraOptimizer {
-        AdaLoraOptimizer::new(AdamWConfig::new().init(), self, adapters).unwrap()
-    }
-    fn step(
-        optimizer: &mut AdaLoraOptimizer,
-        adapters: Adapters<SvdLinear>,
-        gradients: GradientsParams,
-    ) -> Adapters<SvdLinear> {
-        optimizer.step(RATE, adapters, gradients).unwrap().0
-    }
-    fn penalty(&self, adapters: &Adapters<SvdLinear>) -> Option<Tensor<1>> {
-        Some(orthogonality(adapters) * self.orth_reg_weight)
-    }
-    fn saved(&self, adapters: Adapters<SvdLinear>) -> (Self, Adapters<SvdLinear>) {
-        prune_zeros(self, &adapters)
-    }
-}
 
 fn bits<M: Module>(module: &M) -> BTreeMap<String, Vec<u32>> {
     let of =
@@ -189,13 +124,13 @@ fn largest(a: Tensor<2>, b: Tensor<2>) -> f32 {
     (a - b).abs().max().into_scalar()
 }
 
-fn check<C: Trains>(arch: &str, method: &str, task: &Task, config: &C) {
+fn check<C: LayerMethod>(arch: &str, method: &str, task: &Task, config: &C) {
     let what = format!("{method} on {arch}");
     let before = bits(&task.base);
     let device = Device::default().autodiff();
-    let attached = Adapters::attach(&task.base, &config.layers(), config, 7, &device);
+    let attached = Adapters::attach(&task.base, &config.layers(&HEADS), config, 7, &device);
     let mut adapters = attached.unwrap_or_else(|e| panic!("{what}: {e}"));
-    let mut optimizer = config.optimizer(&adapters);
+    let mut stepper = config.stepper(AdamWConfig::new().init(), &adapters).unwrap();
     let mut losses = Vec::new();
     for step in 0..=STEPS {
         let task_loss = task.loss(&adapters.bind(&task.base).unwrap());
@@ -206,13 +141,13 @@ fn check<C: Trains>(arch: &str, method: &str, task: &Task, config: &C) {
         losses.extend(loss.to_data().iter::<f32>());
         if step < STEPS {
             let gradients = GradientsParams::from_grads(loss.backward(), &adapters);
-            adapters = C::step(&mut optimizer, adapters, gradients);
+            (adapters, _) = stepper.step(RATE, adapters, gradients).unwrap();
         }
     }
     assert!(losses.windows(2).all(|w| w[1] < w[0]), "{what}: {losses:?}");
     assert_eq!(bits(&task.base), before, "{what}: the base has moved");
 
-    let (config, adapters) = config.saved(adapters.valid());
+    let (config, adapters) = config.saved(&adapters.valid());
     let dir = tempfile::tempdir().unwrap();
     let contents =
         Contents { config: &config, adapters: &adapters, base_model: None, modules: &BTreeMap::new(), genome: None };
@@ -220,7 +155,7 @@ fn check<C: Trains>(arch: &str, method: &str, task: &Task, config: &C) {
     let folder = AdapterFolder::read(dir.path()).unwrap();
     let again: C = folder.config().unwrap();
     assert_eq!(again, config, "{what}");
-    let fresh = Adapters::attach(&task.base, &again.layers(), &again, 8, &Device::default()).unwrap();
+    let fresh = Adapters::attach(&task.base, &again.layers(&HEADS), &again, 8, &Device::default()).unwrap();
     let loaded = folder.load(fresh).unwrap().adapters;
     assert_eq!(bits(&loaded), bits(&adapters), "{what}: saved and loaded");
 

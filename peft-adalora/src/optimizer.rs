@@ -54,6 +54,14 @@ impl<R: MaskToBudget> AdaLoraOptimizer<R> {
         self.allocator.update_and_allocate(module, &kept)
     }
 
+    /// The same optimizer, of a type that does not say by which rule it allocates.
+    pub fn boxed(self) -> AdaLoraOptimizer<Box<dyn MaskToBudget + Send>>
+    where
+        R: Send + 'static,
+    {
+        AdaLoraOptimizer { inner: self.inner, allocator: self.allocator.boxed() }
+    }
+
     /// The optimizer, for its own state.
     pub fn inner(&self) -> &ModuleOptimizer {
         &self.inner

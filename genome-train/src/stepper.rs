@@ -1,0 +1,78 @@
+//! An optimizer with what a method does in each of its steps.
+
+use burn::module::Module;
+use burn::optim::{GradientsParams, ModuleOptimizer};
+use peft_adalora::{AdaLoraOptimizer, AllocationReport, MaskToBudget, RankPattern, Summary};
+
+use crate::Result;
+
+/// An optimizer with what a method does in each of its steps: a rank allocator, which nobody has to remember to call.
+#[derive(Debug)]
+pub struct Stepper(Kind);
+
+enum Kind {
+    Plain(ModuleOptimizer),
+    AdaLora(Box<AdaLoraOptimizer<Rule>>),
+}
+
+/// Whatever says which triplets stay.
+type Rule = Box<dyn MaskToBudget + Send>;
+
+/// What a rank allocator did in a step, and its pattern afterwards.
+pub type Allocated = (AllocationReport, Option<RankPattern>);
+
+impl Stepper {
+    /// An optimizer alone.
+    pub fn plain(optimizer: ModuleOptimizer) -> Self {
+        Self(Kind::Plain(optimizer))
+    }
+
+    /// An optimizer with a rank allocator behind it.
+    pub fn adalora<R: MaskToBudget + Send + 'static>(optimizer: AdaLoraOptimizer<R>) -> Self {
+        Self(Kind::AdaLora(Box::new(optimizer.boxed())))
+    }
+
+    /// One step. The allocator, if there is one, says what it did.
+    ///
+    /// # Errors
+    /// [`crate::Error::AdaLora`].
+    pub fn step<M: Module>(
+        &mut self,
+        lr: f64,
+        module: M,
+        gradients: GradientsParams,
+    ) -> Result<(M, Option<Allocated>)> {
+        match &mut self.0 {
+            Kind::Plain(optimizer) => Ok((optimizer.step(lr, module, gradients), None)),
+            Kind::AdaLora(optimizer) => {
+                let (module, report) = optimizer.step(lr, module, gradients)?;
+                Ok((module, Some((report, optimizer.allocator().rank_pattern()))))
+            }
+        }
+    }
+
+    /// True once the shape of the model is what it will be at the end: no allocation of ranks is to come.
+    pub fn is_settled(&self) -> bool {
+        match &self.0 {
+            Kind::Plain(_) => true,
+            Kind::AdaLora(optimizer) => optimizer.allocator().is_final(),
+        }
+    }
+
+    /// What the rank allocator did so far, if there is one.
+    pub fn summary(&self) -> Option<Summary> {
+        match &self.0 {
+            Kind::Plain(_) => None,
+            Kind::AdaLora(optimizer) => Some(optimizer.summary()),
+        }
+    }
+}
+
+impl std::fmt::Debug for Kind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Plain(_) => f.write_str("Plain"),
+            Self::AdaLora(optimizer) => write!(f, "AdaLora({})", optimizer.summary()),
+        }
+    }
+}

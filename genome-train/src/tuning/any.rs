@@ -1,0 +1,116 @@
+//! Any of the methods, known when the program runs: from a command's options, or from a folder.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use burn::module::Module;
+use burn::optim::ModuleOptimizer;
+use burn::tensor::{Device, Tensor};
+use model_zoo::Base;
+use peft_adalora::{AdaLoraConfig, SvdLinear};
+use peft_core::{AdapterFolder, Error as PeftError, FolderConfig, Hooks, HostTensor};
+use peft_lora::{Ia3Config, Ia3Linear, LoraConfig, LoraLinear};
+
+use super::{Beside, LayerMethod, OnLayers, Tuning};
+use crate::Result;
+use crate::stepper::Stepper;
+
+/// The settings of any method.
+#[derive(Debug, Clone, PartialEq)]
+pub enum AnyMethod {
+    /// LoRA, rsLoRA, DoRA.
+    Lora(LoraConfig),
+    /// IA3.
+    Ia3(Ia3Config),
+    /// AdaLoRA.
+    AdaLora(AdaLoraConfig),
+}
+
+/// What any method trains.
+#[derive(Module, Debug)]
+pub enum AnyTuning {
+    /// LoRA, rsLoRA, DoRA.
+    Lora(OnLayers<LoraLinear, LoraConfig>),
+    /// IA3.
+    Ia3(OnLayers<Ia3Linear, Ia3Config>),
+    /// AdaLoRA.
+    AdaLora(OnLayers<SvdLinear, AdaLoraConfig>),
+}
+
+/// The same of every method.
+macro_rules! each {
+    ($self:expr, $it:ident => $what:expr) => {
+        match $self {
+            Self::Lora($it) => $what,
+            Self::Ia3($it) => $what,
+            Self::AdaLora($it) => $what,
+        }
+    };
+}
+
+impl AnyMethod {
+    /// The settings for a task: what it is in PEFT's words, and which modules are trained whole.
+    #[must_use]
+    pub fn for_task(self, task_type: &str, modules_to_save: Vec<String>) -> Self {
+        match self {
+            Self::Lora(config) => Self::Lora(config.for_task(task_type, modules_to_save)),
+            Self::Ia3(config) => Self::Ia3(config.for_task(task_type, modules_to_save)),
+            Self::AdaLora(config) => Self::AdaLora(config.for_task(task_type, modules_to_save)),
+        }
+    }
+
+    /// What will be trained beside `base`, as training starts on `device`.
+    ///
+    /// # Errors
+    /// [`crate::Error::Peft`] if the settings match no layer or do not fit.
+    pub fn attach(&self, base: &Base, seed: u64, device: &Device) -> Result<AnyTuning> {
+        Ok(match self.clone() {
+            Self::Lora(config) => AnyTuning::Lora(OnLayers::attach(base, config, seed, device)?),
+            Self::Ia3(config) => AnyTuning::Ia3(OnLayers::attach(base, config, seed, device)?),
+            Self::AdaLora(config) => AnyTuning::AdaLora(OnLayers::attach(base, config, seed, device)?),
+        })
+    }
+}
+
+impl Tuning for AnyTuning {
+    fn with_hooks<T>(&self, base: &Base, then: impl FnOnce(&dyn Hooks) -> T) -> T {
+        each!(self, it => it.with_hooks(base, then))
+    }
+
+    fn penalty(&self) -> Option<Tensor<1>> {
+        each!(self, it => Tuning::penalty(it))
+    }
+
+    fn stepper(&self, optimizer: ModuleOptimizer) -> Result<Stepper> {
+        each!(self, it => Tuning::stepper(it, optimizer))
+    }
+
+    fn write(&self, dir: &Path, beside: &Beside<'_>) -> Result<()> {
+        each!(self, it => it.write(dir, beside))
+    }
+
+    fn read(
+        folder: AdapterFolder,
+        dir: &Path,
+        base: &Base,
+        device: &Device,
+    ) -> Result<(Self, BTreeMap<String, HostTensor>)> {
+        macro_rules! read_as {
+            ($variant:ident) => {{
+                let (tuning, modules) = OnLayers::read(folder, dir, base, device)?;
+                Ok((Self::$variant(tuning), modules))
+            }};
+        }
+        match folder.peft_type() {
+            LoraConfig::PEFT_TYPE => read_as!(Lora),
+            Ia3Config::PEFT_TYPE => read_as!(Ia3),
+            AdaLoraConfig::PEFT_TYPE => read_as!(AdaLora),
+            other => Err(PeftError::OtherMethod {
+                file: dir.join(peft_core::folder::CONFIG_FILE),
+                expected: "LORA, IA3 or ADALORA".to_owned(),
+                found: other.to_owned(),
+            }
+            .into()),
+        }
+    }
+}
