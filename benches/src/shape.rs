@@ -9,6 +9,7 @@ use model_zoo::llama::LlamaConfig;
 use model_zoo::nucleotide_transformer::NucleotideTransformerConfig;
 use model_zoo::seed::initialise;
 use model_zoo::{Base, BaseConfig, TokenBatch};
+use peft_adalora::{AdaLoraConfig, Schedule};
 use peft_lora::LoraConfig;
 use std::path::Path;
 
@@ -171,6 +172,12 @@ impl Shape {
     /// Rank 8 and alpha 16 on the targets.
     pub fn lora(&self) -> LoraConfig {
         LoraConfig { r: 8, lora_alpha: 16.0, ..LoraConfig::new(self.targets.iter().copied()) }
+    }
+
+    /// AdaLoRA that ends at LoRA's rank on the targets, and allocates ranks at every step: the most that it can cost.
+    pub(crate) fn adalora(&self) -> AdaLoraConfig {
+        let schedule = Schedule { tinit: 0, tfinal: 1, delta_t: 1, total_step: 10_000 };
+        AdaLoraConfig { init_r: 12, target_r: 8, ..AdaLoraConfig::new(self.targets.iter().copied(), schedule) }
     }
 
     /// The model without its masked-language head, frozen on the plain device.

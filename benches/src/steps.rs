@@ -1,4 +1,4 @@
-//! One training step, in three ways.
+//! One training step, in four ways.
 
 use burn::module::{Lora, Module, ParamGroup};
 use burn::optim::{AdamWConfig, GradientsParams};
@@ -6,6 +6,7 @@ use burn::tensor::activation::log_softmax;
 use burn::tensor::{Device, Int, Tensor};
 use model_zoo::heads::Head;
 use model_zoo::{Base, TokenBatch};
+use peft_adalora::{AdaLoraConfig, AdaLoraOptimizer, SvdLinear, orthogonality};
 use peft_core::{Adapters, Hooks, Plain, sites};
 use peft_lora::LoraLinear;
 
@@ -20,19 +21,22 @@ pub enum Contender {
     Full,
     /// Our LoRA: factored, through hooks, on a base that stays on the plain device.
     Lora,
+    /// Our AdaLoRA on the same layers, half as much rank again at the start; the rank allocator is in the step.
+    AdaLora,
     /// LoRA as `burn::module::Module::apply_lora` does it, on the same layers and of the same rank.
     ApplyLora,
 }
 
 impl Contender {
     /// All of them.
-    pub const ALL: [Contender; 3] = [Contender::Full, Contender::Lora, Contender::ApplyLora];
+    pub const ALL: [Contender; 4] = [Contender::Full, Contender::Lora, Contender::AdaLora, Contender::ApplyLora];
 
     /// What benches call it.
     pub fn name(self) -> &'static str {
         match self {
             Contender::Full => "full",
             Contender::Lora => "lora",
+            Contender::AdaLora => "adalora",
             Contender::ApplyLora => "apply_lora",
         }
     }
@@ -61,6 +65,12 @@ impl Contender {
                     logits(&base, &model.head, batch, &hooks)
                 })
             }
+            Contender::AdaLora => {
+                let adalora = shape.adalora();
+                let selection = adalora.selection(["classifier"]);
+                let adapters = Adapters::attach(&base, &selection, &adalora, 7, &device).expect("the targets exist");
+                adalora_steps(shape, base, AdaptedBySvd { adapters, head }, &adalora)
+            }
             Contender::ApplyLora => {
                 let lora = shape.lora();
                 let selected = lora.selection(["classifier"]).select(&sites(&base)).expect("the targets exist");
@@ -85,6 +95,30 @@ struct Whole {
 struct Adapted {
     adapters: Adapters<LoraLinear>,
     head: Head,
+}
+
+/// SVD-form adapters and a head, without the base.
+#[derive(Module, Debug)]
+struct AdaptedBySvd {
+    adapters: Adapters<SvdLinear>,
+    head: Head,
+}
+
+fn adalora_steps(shape: &Shape, base: Base, model: AdaptedBySvd, config: &AdaLoraConfig) -> Box<dyn FnMut() -> f32> {
+    let (batch, labels, weight) = (shape.tokens_batch(), shape.labels(), config.orth_reg_weight);
+    let mut optimizer =
+        AdaLoraOptimizer::new(AdamWConfig::new().init(), config, &model.adapters).expect("a schedule that works");
+    let mut model = Some(model);
+    Box::new(move || {
+        let before = model.take().expect("every step puts a model back");
+        let hooks = before.adapters.bind(&base).expect("attached to this base");
+        let task = loss(logits(&base, &before.head, &batch, &hooks), labels.clone());
+        let value = scalar(task.clone());
+        let grads = (task + orthogonality(&before.adapters) * weight).backward();
+        let grads = GradientsParams::from_grads(grads, &before);
+        model = Some(optimizer.step(LEARNING_RATE, before, grads).expect("finite scores").0);
+        value
+    })
 }
 
 fn steps<M: Module + 'static>(

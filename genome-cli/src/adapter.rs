@@ -7,7 +7,9 @@ use anyhow::{Context, Result, bail};
 use burn::module::Module;
 use burn::tensor::Device;
 use genome_train::tuning::{HEADS, LayerMethod};
-use model_zoo::checkpoint::{SaveDtype, export, save};
+use model_zoo::checkpoint::{Checkpoint, SaveDtype, export, save};
+use model_zoo::packed::Bits;
+use model_zoo::quantised::{QuantiseConfig, Quantised};
 use model_zoo::{Base, Purpose};
 use peft_adalora::AdaLoraConfig;
 use peft_core::{
@@ -39,8 +41,14 @@ macro_rules! by_method {
     };
 }
 
-/// The base that a folder belongs to, checked by its hash where the folder has one.
-fn base_of(folder: &AdapterFolder, named: Option<&str>, task: Option<&str>, dir: &Path) -> Result<Base> {
+/// The base that a folder belongs to, checked by its hash where the folder has one; with `bits`, what is left of it in them.
+fn base_of(
+    folder: &AdapterFolder,
+    named: Option<&str>,
+    task: Option<&str>,
+    dir: &Path,
+    bits: Option<Bits>,
+) -> Result<Base> {
     let Some(name) = named.or(folder.base_model()) else {
         bail!("{}: the adapter does not name its base; name it with --base", dir.display());
     };
@@ -54,7 +62,10 @@ fn base_of(folder: &AdapterFolder, named: Option<&str>, task: Option<&str>, dir:
         (loaded.base, loaded.sha256)
     };
     folder.check_base(&sha256)?;
-    Ok(base)
+    Ok(match bits {
+        Some(bits) => Quantised::pack(base, QuantiseConfig::new(bits)).0.dequantised(),
+        None => base,
+    })
 }
 
 fn load<C: LayerMethod>(folder: AdapterFolder, config: &C, base: &Base) -> Result<Loaded<C::Adapter>> {
@@ -110,9 +121,13 @@ fn merge(args: &MergeArgs) -> Result<Outcome> {
 
 fn merge_as<C: LayerMethod>(folder: AdapterFolder, args: &MergeArgs) -> Result<Outcome> {
     let config: C = folder.config()?;
-    let base = base_of(&folder, args.on.base.as_deref(), config.task_type(), &args.on.adapter)?;
+    let bits = args.base_bits.base_bits.map(Into::into);
+    let base = base_of(&folder, args.on.base.as_deref(), config.task_type(), &args.on.adapter, bits)?;
     let loaded = load(folder, &config, &base)?;
     let (merged, report) = loaded.adapters.merge(base)?;
+    if let Some(bits) = args.bits {
+        return write_packed(merged, &loaded.modules, &report, bits.into(), args);
+    }
     let mut tensors = export(&merged);
     // Heads go with the model, as transformers stores a classifier.
     tensors.extend(loaded.modules.iter().map(|(n, t)| (n.clone(), (t.shape().to_vec(), t.values().to_vec()))));
@@ -121,6 +136,31 @@ fn merge_as<C: LayerMethod>(folder: AdapterFolder, args: &MergeArgs) -> Result<O
     write_json(&args.out.join("config.json"), &merged.config().to_json())?;
     tell(&report);
     println!("model  {}", args.out.display());
+    Ok(Outcome::Found)
+}
+
+/// The merged model with its layers in few bits. A head that was trained along does not fit into such a folder.
+fn write_packed(
+    merged: Base,
+    modules: &BTreeMap<String, HostTensor>,
+    report: &MergeReport,
+    bits: Bits,
+    args: &MergeArgs,
+) -> Result<Outcome> {
+    let tensors = export(&merged);
+    let sha256 = Checkpoint::from_tensors(&args.out, &tensors)?.sha256()?;
+    drop(tensors);
+    let (base, packed) = Quantised::pack(merged, QuantiseConfig::new(bits));
+    std::fs::create_dir_all(&args.out).with_context(|| args.out.display().to_string())?;
+    packed.save(&base, &sha256, &args.out)?;
+    if !modules.is_empty() {
+        let head = modules.iter().map(|(n, t)| (n.clone(), (t.shape().to_vec(), t.values().to_vec()))).collect();
+        let file = args.out.join("seqcls_head.safetensors");
+        save(&file, &head, SaveDtype::F32)?;
+        println!("head   {}", file.display());
+    }
+    tell(report);
+    println!("model  {}, {} layers in {}", args.out.display(), packed.layers(), ui::thousands(packed.bytes()));
     Ok(Outcome::Found)
 }
 
@@ -140,7 +180,7 @@ fn unmerge_check(args: &OnBaseArgs) -> Result<Outcome> {
 
 fn unmerge_check_as<C: LayerMethod>(folder: AdapterFolder, args: &OnBaseArgs) -> Result<Outcome> {
     let config: C = folder.config()?;
-    let base = base_of(&folder, args.base.as_deref(), config.task_type(), &args.adapter)?;
+    let base = base_of(&folder, args.base.as_deref(), config.task_type(), &args.adapter, None)?;
     let before = export(&base);
     let loaded = load(folder, &config, &base)?;
     let merged = loaded.adapters.merge_keeping(base)?;
@@ -184,7 +224,7 @@ fn combine(args: &CombineArgs) -> Result<Outcome> {
             Some(base) => base,
             none => {
                 let name = args.base.clone().or_else(|| folder.base_model().map(str::to_owned)).unwrap_or_default();
-                let found = base_of(&folder, args.base.as_deref(), config.task_type.as_deref(), dir)?;
+                let found = base_of(&folder, args.base.as_deref(), config.task_type.as_deref(), dir, None)?;
                 none.insert((name, found, folder.genome().cloned()))
             }
         };
@@ -215,7 +255,7 @@ fn convert(args: &ConvertAdapterArgs) -> Result<Outcome> {
     let folder = AdapterFolder::read(&args.on.adapter)?;
     if folder.peft_type() == "LORA" {
         let config: LoraConfig = folder.config()?;
-        let base = base_of(&folder, args.on.base.as_deref(), config.task_type.as_deref(), &args.on.adapter)?;
+        let base = base_of(&folder, args.on.base.as_deref(), config.task_type.as_deref(), &args.on.adapter, None)?;
         let (name, genome) = (folder.base_model().map(str::to_owned), folder.genome().cloned());
         let loaded = load(folder, &config, &base)?;
         let (config, adapters) = config.converted(loaded.adapters)?;
@@ -228,7 +268,7 @@ fn convert(args: &ConvertAdapterArgs) -> Result<Outcome> {
 
 fn rewrite<C: LayerMethod>(folder: AdapterFolder, args: &ConvertAdapterArgs) -> Result<Outcome> {
     let config: C = folder.config()?;
-    let base = base_of(&folder, args.on.base.as_deref(), config.task_type(), &args.on.adapter)?;
+    let base = base_of(&folder, args.on.base.as_deref(), config.task_type(), &args.on.adapter, None)?;
     let (name, genome) = (folder.base_model().map(str::to_owned), folder.genome().cloned());
     let loaded = load(folder, &config, &base)?;
     write(&args.out, &config, &loaded.adapters, &loaded.modules, name.as_deref(), genome.as_ref())?;

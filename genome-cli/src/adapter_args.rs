@@ -46,6 +46,11 @@ pub(crate) struct MergeArgs {
     /// Model folder that is made
     #[arg(long, value_name = "DIR")]
     pub(crate) out: PathBuf,
+    /// Write the merged model with its linear layers in so many bits again, as convert-checkpoint --bits does
+    #[arg(long, value_enum, value_name = "BITS")]
+    pub(crate) bits: Option<crate::args::BitsName>,
+    #[command(flatten)]
+    pub(crate) base_bits: crate::args::BitsArgs,
     /// Replace what is in the out folder
     #[arg(long)]
     pub(crate) force: bool,

@@ -12,6 +12,7 @@ use crate::tokenize::TokenizeArgs;
 use crate::train_tokenizer::TrainTokenizerArgs;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use model_zoo::Pooling;
+use model_zoo::packed::Bits;
 use std::path::PathBuf;
 
 /// Fine-tunes DNA language models cheaply, predicts and embeds.
@@ -112,6 +113,15 @@ pub(crate) enum BitsName {
     /// An eighth of the memory
     #[value(name = "4")]
     Four,
+}
+
+impl From<BitsName> for Bits {
+    fn from(name: BitsName) -> Self {
+        match name {
+            BitsName::Eight => Self::Eight,
+            BitsName::Four => Self::Four,
+        }
+    }
 }
 
 /// A type of floating-point numbers.

@@ -1,12 +1,11 @@
 //! Bases by name: the built-in one, a folder, or a model of the Hugging Face hub.
 
-use crate::args::{BitsArgs, BitsName};
+use crate::args::BitsArgs;
 use crate::{hub, system};
 use anyhow::{Result, bail};
 use burn::tensor::Device;
 use genome_tokenize::TokenizerSpec;
 use genome_train::foundation::Foundation;
-use model_zoo::packed::Bits;
 use model_zoo::quantised::QuantiseConfig;
 use model_zoo::{BaseConfig, Purpose};
 use std::path::{Path, PathBuf};
@@ -35,8 +34,7 @@ pub(crate) fn open_in(bits: &BitsArgs, base: &str, purpose: Purpose, device: &De
         Some(_) if base == BASE_TINY => {
             bail!("--base-bits: {BASE_TINY} is built in as f32, all 2 MB of it; name a model folder")
         }
-        Some(BitsName::Eight) => Bits::Eight,
-        Some(BitsName::Four) => Bits::Four,
+        Some(bits) => bits.into(),
     };
     let foundation = Foundation::quantised_from_dir(&path(base)?, purpose, device, QuantiseConfig::new(bits))?;
     let packed = &foundation.quantised;

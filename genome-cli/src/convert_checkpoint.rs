@@ -2,17 +2,21 @@
 
 use crate::model_args::{ConvertCheckpointArgs, WeightType};
 use crate::output::{check_out, write_file, write_json};
-use crate::{Outcome, ui};
+use crate::{Outcome, system, ui};
 use anyhow::{Context, Result, bail};
 use burn::module::Module;
 use burn::tensor::Device;
+use model_zoo::base::Loaded;
 use model_zoo::checkpoint::{SaveDtype, Tensors, export, save, save_sharded};
+use model_zoo::packed::Bits;
+use model_zoo::quantised::{QuantiseConfig, Quantised};
 use model_zoo::{Base, BaseConfig, Purpose};
 use std::path::{Path, PathBuf};
 use tensor_files::gguf::{GgufFile, GgufKind, GgufTokenizer, LlamaExport};
 
 /// Files of a tokenizer that stand beside a checkpoint.
-const TOKENIZER_FILES: [&str; 7] = [
+const TOKENIZER_FILES: [&str; 8] = [
+    "genome_tokenizer.json",
     "tokenizer.json",
     "tokenizer_config.json",
     "special_tokens_map.json",
@@ -31,13 +35,19 @@ pub(crate) fn run(args: &ConvertCheckpointArgs) -> Result<Outcome> {
         }
         _ => {}
     }
+    if to_gguf && args.bits.is_some() {
+        bail!("--bits: a GGUF file is written with --dtype q8_0 or q4_0");
+    }
     if to_gguf && args.out.exists() && !args.force {
         bail!("{}: the file exists; --force replaces it", args.out.display());
     }
     if !to_gguf {
         check_out(&args.out, args.force)?;
     }
-    let base = open(&args.from)?;
+    if let Some(bits) = args.bits {
+        return write_packed(args, bits.into());
+    }
+    let base = open(&args.from)?.base;
     let tensors = export(&base);
     let count = tensors.len();
     if to_gguf {
@@ -52,16 +62,29 @@ pub(crate) fn run(args: &ConvertCheckpointArgs) -> Result<Outcome> {
 }
 
 /// The model with its language-model head, or without where the checkpoint has none.
-fn open(from: &Path) -> Result<Base> {
+fn open(from: &Path) -> Result<Loaded> {
     let device = Device::flex();
     match Base::from_pretrained(from, Purpose::LanguageModel, &device) {
         Err(model_zoo::Error::MissingTensors { names, .. })
             if names.iter().all(|n| n.starts_with("cls.") || n.starts_with("lm_head.")) =>
         {
-            Ok(Base::from_pretrained(from, Purpose::Encode, &device)?.base)
+            Ok(Base::from_pretrained(from, Purpose::Encode, &device)?)
         }
-        loaded => Ok(loaded?.base),
+        loaded => Ok(loaded?),
     }
+}
+
+/// The model with its linear layers in few bits.
+fn write_packed(args: &ConvertCheckpointArgs, bits: Bits) -> Result<Outcome> {
+    let out = &args.out;
+    let loaded = open(&args.from)?;
+    let (base, packed) = Quantised::pack(loaded.base, QuantiseConfig::new(bits));
+    std::fs::create_dir_all(out).with_context(|| out.display().to_string())?;
+    packed.save(&base, &loaded.sha256, out)?;
+    write_tokenizer(args)?;
+    let (layers, bytes) = (packed.layers(), system::human_bytes(packed.bytes() as u64));
+    eprintln!("wrote {}, {layers} layers in {bytes}, to {}", base.config().family(), out.display());
+    Ok(Outcome::Found)
 }
 
 fn write_folder(args: &ConvertCheckpointArgs, base: &Base, tensors: &Tensors) -> Result<()> {
@@ -85,6 +108,11 @@ fn write_folder(args: &ConvertCheckpointArgs, base: &Base, tensors: &Tensors) ->
         _ => "float32".into(),
     };
     write_json(&out.join("config.json"), &config)?;
+    write_tokenizer(args)
+}
+
+fn write_tokenizer(args: &ConvertCheckpointArgs) -> Result<()> {
+    let out = &args.out;
     match gguf_tokenizer(args)? {
         Some(tokenizer) => write_json(&out.join("tokenizer.json"), &tokenizer.to_tokenizer_json()?),
         None => copy_tokenizer(args.tokenizer.as_deref().unwrap_or(&args.from), out),

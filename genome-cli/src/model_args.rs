@@ -1,6 +1,6 @@
 //! Options of the commands that run models on ids and text.
 
-use crate::args::ComputeArgs;
+use crate::args::{BitsName, ComputeArgs};
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 
@@ -58,7 +58,7 @@ pub(crate) enum WeightType {
                         What is written follows from OUT: a folder (config.json, model.safetensors, tokenizer.json) or, if it ends in .gguf, \
                         a GGUF file.\nNothing in a checkpoint is executed.\n\n\
                         Examples:\n  genome convert-checkpoint DNABERT-2-117M dnabert2-safe\n  \
-                        genome convert-checkpoint smollm2.gguf smollm2\n  \
+                        genome convert-checkpoint DNABERT-2-117M dnabert2-4bit --bits 4\n  genome convert-checkpoint smollm2.gguf smollm2\n  \
                         genome convert-checkpoint stories260K.bin stories.gguf --tokenizer tok512.bin"
 )]
 pub(crate) struct ConvertCheckpointArgs {
@@ -71,6 +71,9 @@ pub(crate) struct ConvertCheckpointArgs {
     /// Element type to write
     #[arg(long, value_enum, default_value = "f32")]
     pub(crate) dtype: WeightType,
+    /// Write the linear layers in so many bits, as --base-bits holds them: what this program alone reads, and reads at once
+    #[arg(long, value_enum, value_name = "BITS", conflicts_with = "dtype")]
+    pub(crate) bits: Option<BitsName>,
     /// Largest size of a file, in MB; more tensors go to shards
     #[arg(long, value_name = "MB", default_value_t = 5000, value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) shard_mb: u64,

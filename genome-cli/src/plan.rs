@@ -1,7 +1,6 @@
 //! `genome peft plan`: what a run will need.
 
 use crate::adapter_args::{PlanArgs, PlannedMethod};
-use crate::args::BitsName;
 use crate::method::{ia3, initial_rank, targets};
 use crate::system::human_bytes;
 use crate::{Outcome, bases, ui};
@@ -10,7 +9,6 @@ use burn::module::Module;
 use burn::tensor::Device;
 use genome_train::classifier::HEAD_MODULES;
 use genome_train::plan::{BatchShape, Plan, PlanInput};
-use model_zoo::packed::Bits;
 use peft_core::{Adapters, LinearAdapter, Method, Selection, sites};
 use peft_lora::LoraConfig;
 
@@ -45,10 +43,7 @@ pub(crate) fn run(args: &PlanArgs) -> Result<Outcome> {
             low_rank(start)? + start * count(lora.selection(HEAD_MODULES))?.len()
         }
     };
-    let bits = args.bits.base_bits.map(|bits| match bits {
-        BitsName::Eight => Bits::Eight,
-        BitsName::Four => Bits::Four,
-    });
+    let bits = args.bits.base_bits.map(Into::into);
     let batch = BatchShape { rows: args.batch_size, tokens: args.tokens };
     let full = args.method == PlannedMethod::Full;
     let plan = Plan::new(

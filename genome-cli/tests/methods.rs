@@ -25,7 +25,8 @@ fn prepare(dir: &Path) {
 fn every_way_trains_and_predicts_again() {
     let dir = folder();
     prepare(dir.path());
-    let ways: [&[&str]; 9] = [
+    genome(dir.path(), &["convert-checkpoint", "base", "packed", "--bits", "4"]).assert().success();
+    let ways: [&[&str]; 10] = [
         &["--method", "rslora", "--rank", "4"],
         &["--method", "dora", "--rank", "4"],
         &["--method", "lora", "--start", "pissa"],
@@ -34,12 +35,13 @@ fn every_way_trains_and_predicts_again() {
         &["--method", "ia3"],
         &["--method", "lora", "--start", "olora", "--gradient-checkpointing"],
         &["--method", "lora", "--base-bits", "8"],
+        &["--method", "lora", "--base", "packed"],
         &["--method", "lora", "--base-bits", "4", "--gradient-checkpointing"],
     ];
     for way in ways {
-        let train =
-            ["finetune", "--device", "cpu", "--plain", "--base", "base", "--data", "data", "--out", "a", "--force"];
-        let train = [&train[..], &["--epochs", "1", "--batch-size", "16"], way].concat();
+        let train = ["finetune", "--device", "cpu", "--plain", "--data", "data", "--out", "a", "--force"];
+        let base: &[&str] = if way.contains(&"--base") { &[] } else { &["--base", "base"] };
+        let train = [&train[..], base, &["--epochs", "1", "--batch-size", "16"], way].concat();
         genome(dir.path(), &train).assert().success();
         let results: serde_json::Value =
             serde_json::from_slice(&std::fs::read(dir.path().join("a/eval_results.json")).unwrap()).unwrap();

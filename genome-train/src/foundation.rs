@@ -30,13 +30,17 @@ pub struct Foundation {
 }
 
 impl Foundation {
-    /// Reads a model folder.
+    /// Reads a model folder. Layers that it stores in few bits stay so.
     ///
     /// # Errors
     /// What the model, the tokenizer or the file system reports; [`Error::Config`] if they do not fit each other.
     pub fn from_dir(dir: &Path, purpose: Purpose, device: &Device) -> Result<Self> {
-        let loaded = Base::from_pretrained(dir, purpose, &device.clone().inner())?;
-        Self::of_dir(dir, loaded, Quantised::default())
+        let device = device.clone().inner();
+        let (loaded, quantised) = match Quantised::from_stored(dir, purpose, &device)? {
+            Some(stored) => stored,
+            None => (Base::from_pretrained(dir, purpose, &device)?, Quantised::default()),
+        };
+        Self::of_dir(dir, loaded, quantised)
     }
 
     /// Reads a model folder with its linear layers in few bits.

@@ -7,6 +7,7 @@ use crate::heads::{Head, HeadKind, POOLER};
 use crate::llama::{Llama, LlamaConfig};
 use crate::nucleotide_transformer::{NucleotideTransformer, NucleotideTransformerConfig};
 use crate::opt::{Opt, OptConfig};
+use crate::quantised::Quantised;
 use crate::transparent::transparent_module;
 use crate::{Error, KvCache, Pass, Result, TokenBatch, Trace};
 use burn::tensor::{Device, Tensor};
@@ -375,11 +376,15 @@ fn only_gguf(dir: &Path) -> Result<Option<PathBuf>> {
 
 impl Base {
     /// Reads a published checkpoint onto `device`: a folder as the hub lays it out (`config.json` with safetensors or pickles,
-    /// whole or in shards, or a single GGUF file), a GGUF file, or a `.bin` of llama2.c.
+    /// whole or in shards, or a single GGUF file), a GGUF file, or a `.bin` of llama2.c. The layers of a folder that
+    /// [`Quantised::save`] wrote become f32.
     ///
     /// # Errors
     /// [`Error::MissingFile`] if a folder has neither `config.json` nor a GGUF file, [`Error::Config`], else as [`load`].
     pub fn from_pretrained(path: &Path, purpose: Purpose, device: &Device) -> Result<Loaded> {
+        if let Some((loaded, _)) = Quantised::from_stored(path, purpose, device)? {
+            return Ok(Loaded { base: loaded.base.dequantised(), ..loaded });
+        }
         let (config, file) = BaseConfig::open(path)?;
         Self::from_checkpoint(&config, &file, purpose, device)
     }

@@ -5,12 +5,12 @@
 use crate::names::{NamedParam, Path as ParamPath, named_params};
 use crate::packed::Packed;
 use crate::{Error, Result};
-use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn::tensor::{Device, Tensor, TensorData};
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::Arc;
-pub use tensor_files::{Checkpoint, SaveDtype, Tensors, save, save_sharded, write_atomically};
+pub use tensor_files::{Checkpoint, SaveDtype, Tensors, Values, save, save_sharded, save_values, write_atomically};
 
 /// What a checkpoint may lack or hold besides the model.
 #[derive(Debug, Clone, Copy, Default)]
@@ -45,21 +45,44 @@ pub struct LoadReport {
 /// # Errors
 /// [`Error::MissingTensors`], [`Error::UnexpectedTensors`], [`Error::Shape`], [`Error::File`].
 pub fn load<M: Module>(module: M, checkpoint: &Checkpoint, rules: LoadRules) -> Result<(M, LoadReport)> {
-    load_with(module, checkpoint, rules, &mut |_, _| None)
+    load_with(module, checkpoint, rules, &mut AsFloats)
 }
 
-/// Packs a parameter's values, which stand in Burn's order, or leaves them to be held as they are.
-pub(crate) type Pack<'a> = dyn FnMut(&NamedParam, &[f32]) -> Option<Arc<Packed>> + 'a;
+/// Which parameters are not held as f32.
+pub(crate) trait Holder {
+    /// A parameter in few bits, where it is to be held so. `name`: what the file calls it; of what [`Holder::stored`] tells, the
+    /// parameter's own name.
+    fn read(&mut self, _param: &NamedParam, _name: &str, _checkpoint: &Checkpoint) -> Result<Option<Arc<Packed>>> {
+        Ok(None)
+    }
 
-/// [`load`]; what `pack` packs is held so, and unpacked when its value is asked for.
+    /// Parameters that stand in few bits in the file, with the names of their tensors there.
+    fn stored(&self) -> &[(NamedParam, [String; 2])] {
+        &[]
+    }
+}
+
+/// Every parameter is held as f32.
+struct AsFloats;
+impl Holder for AsFloats {}
+
+/// [`load`]; what `holder` packs is held so, and unpacked when its value is asked for.
 pub(crate) fn load_with<M: Module>(
     module: M,
     checkpoint: &Checkpoint,
     rules: LoadRules,
-    pack: &mut Pack,
+    holder: &mut dyn Holder,
 ) -> Result<(M, LoadReport)> {
-    let (sources, report) = plan(&module, checkpoint.path(), &checkpoint.names(), |n| checkpoint.shape(n), rules)?;
-    let mut fill = Fill { checkpoint, sources, pack, failed: None };
+    let stored = holder.stored();
+    let mut names = checkpoint.names();
+    names.retain(|name| !stored.iter().any(|(_, tensors)| tensors.contains(name)));
+    names.extend(stored.iter().map(|(param, _)| param.name.clone()));
+    let shape = |name: &str| match stored.iter().find(|(param, _)| param.name == name) {
+        Some((param, _)) => Some(&param.shape[..]),
+        None => checkpoint.shape(name),
+    };
+    let (sources, report) = plan(&module, checkpoint.path(), &names, shape, rules)?;
+    let mut fill = Fill { checkpoint, sources, holder, failed: None };
     let module = module.map(&mut fill);
     match fill.failed {
         Some(error) => Err(error),
@@ -68,7 +91,7 @@ pub(crate) fn load_with<M: Module>(
 }
 
 /// Where each parameter is read from: its id, the name in the file, the parameter.
-type Sources = HashMap<burn::module::ParamId, (String, NamedParam)>;
+type Sources = HashMap<ParamId, (String, NamedParam)>;
 
 /// Compares a module with the `names` and shapes of a file; reads no value and initialises nothing.
 pub(crate) fn plan<'a, M: Module>(
@@ -112,55 +135,66 @@ pub(crate) fn plan<'a, M: Module>(
     Ok((sources, report))
 }
 
-struct Fill<'a, 'p> {
+struct Fill<'a> {
     checkpoint: &'a Checkpoint,
     sources: Sources,
-    pack: &'a mut Pack<'p>,
+    holder: &'a mut dyn Holder,
     failed: Option<Error>,
 }
 
-impl ModuleMapper for Fill<'_, '_> {
+impl ModuleMapper for Fill<'_> {
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         let Some((name, info)) = self.sources.get(&param.id) else { return param };
         if self.failed.is_some() {
             return param;
         }
-        // A transposed view would be re-packed by every product, so the values are put in Burn's order as they are read.
         let mut shape = info.shape.clone();
-        let values = match info.transposed {
-            true => {
-                shape.reverse();
-                self.checkpoint.read_f32_transposed(name)
-            }
+        if info.transposed {
+            shape.reverse();
+        }
+        // A transposed view would be re-packed by every product, so values are put in Burn's order as they are read.
+        let floats = || match info.transposed {
+            true => self.checkpoint.read_f32_transposed(name),
             false => self.checkpoint.read_f32(name),
         };
-        match values {
-            Ok(values) => {
-                if let Some(packed) = (self.pack)(info, &values) {
-                    let unpack = {
-                        let shape = shape.clone();
-                        move |device: &Device, _| Tensor::from_data(TensorData::new(packed.unpacked(), shape), device)
-                    };
-                    return Param::uninitialized(param.id, unpack, param.lazy_device(), false, shape.into());
-                }
+        let filled = match self.holder.read(info, name, self.checkpoint) {
+            Ok(Some(packed)) => Ok(unpacked_on_demand(&param, packed)),
+            Ok(None) => floats().map_err(Error::from).map(|values| {
                 let tensor = Tensor::<D>::from_data(TensorData::new(values, shape), &param.lazy_device());
                 Param::initialized(param.id, tensor)
-            }
-            Err(error) => {
-                self.failed = Some(error.into());
-                param
-            }
-        }
+            }),
+            Err(error) => Err(error),
+        };
+        filled.unwrap_or_else(|error| {
+            self.failed = Some(error);
+            param
+        })
     }
+}
+
+/// `param` with the value that is packed, once somebody asks for it.
+pub(crate) fn unpacked_on_demand<const D: usize>(param: &Param<Tensor<D>>, packed: Arc<Packed>) -> Param<Tensor<D>> {
+    let shape = param.lazy_shape();
+    let unpack = {
+        let shape = shape.clone();
+        move |device: &Device, _| Tensor::from_data(TensorData::new(packed.unpacked(), shape), device)
+    };
+    Param::uninitialized(param.id, unpack, param.lazy_device(), false, shape)
 }
 
 /// The float parameters of `module` under their published names, in the checkpoint's layout, as (shape, values).
 pub fn export<M: Module>(module: &M) -> Tensors {
-    struct Export {
+    export_where(module, |_| true)
+}
+
+/// [`export`] of those parameters alone whose id `takes` names.
+pub(crate) fn export_where<M: Module>(module: &M, takes: impl Fn(ParamId) -> bool) -> Tensors {
+    struct Export<F> {
         path: ParamPath,
+        takes: F,
         out: Tensors,
     }
-    impl ModuleVisitor for Export {
+    impl<F: Fn(ParamId) -> bool> ModuleVisitor for Export<F> {
         fn enter_module(&mut self, name: &str, container: &str) {
             self.path.enter(name, container);
         }
@@ -168,6 +202,9 @@ pub fn export<M: Module>(module: &M) -> Tensors {
             self.path.exit();
         }
         fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            if !(self.takes)(param.id) {
+                return;
+            }
             let value = param.val();
             let value = if self.path.is_linear_weight() { value.swap_dims(D - 2, D - 1) } else { value };
             let data = value.into_data().convert::<f32>();
@@ -176,7 +213,7 @@ pub fn export<M: Module>(module: &M) -> Tensors {
             self.out.insert(self.path.published(), (shape, values));
         }
     }
-    let mut export = Export { path: ParamPath::default(), out: BTreeMap::new() };
+    let mut export = Export { path: ParamPath::default(), takes, out: BTreeMap::new() };
     module.visit(&mut export);
     export.out
 }

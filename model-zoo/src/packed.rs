@@ -24,8 +24,16 @@ impl Bits {
         }
     }
 
+    /// How many there are.
+    pub fn number(self) -> u64 {
+        match self {
+            Self::Eight => 8,
+            Self::Four => 4,
+        }
+    }
+
     /// Bytes of `values` values of a row.
-    fn bytes(self, values: usize) -> usize {
+    pub(crate) fn bytes(self, values: usize) -> usize {
         match self {
             Self::Eight => values,
             Self::Four => values.div_ceil(2),
@@ -63,6 +71,39 @@ impl Packed {
             });
         }
         packed
+    }
+
+    /// A matrix that was packed before, from what [`Packed::values`] and [`Packed::scales`] gave.
+    ///
+    /// # Errors
+    /// How many values or scales were expected, and found.
+    pub fn from_parts(
+        shape: [usize; 2],
+        bits: Bits,
+        block: usize,
+        values: Vec<u8>,
+        scales: Vec<f32>,
+    ) -> Result<Self, String> {
+        let [rows, columns] = shape;
+        let (bytes, blocks) = (rows * bits.bytes(columns), rows * columns.div_ceil(block.max(1)));
+        if block == 0 || values.len() != bytes || scales.len() != blocks {
+            return Err(format!(
+                "a matrix of {shape:?} in blocks of {block}: expected {bytes} bytes and {blocks} scales, found {} and {}",
+                values.len(),
+                scales.len()
+            ));
+        }
+        Ok(Self { shape, bits, block, values, scales })
+    }
+
+    /// The packed values, [rows, bytes of a row].
+    pub fn values(&self) -> &[u8] {
+        &self.values
+    }
+
+    /// The scales, [rows, blocks of a row].
+    pub fn scales(&self) -> &[f32] {
+        &self.scales
     }
 
     /// [rows, columns].
@@ -130,24 +171,88 @@ impl Packed {
     }
 }
 
-fn pack_row(row: &[f32], bits: Bits, block: usize, out: &mut [u8], scales: &mut [f32]) {
-    let most = bits.most();
-    for ((b, values), scale) in row.chunks(block).enumerate().zip(scales) {
-        let finite = values.iter().all(|x| x.is_finite());
-        let largest = values.iter().fold(0.0_f32, |m, x| m.max(x.abs()));
-        *scale = if finite { largest / most } else { f32::NAN };
-        let inverse = 1.0 / *scale;
-        for (i, x) in values.iter().enumerate() {
-            let q = match (finite, largest > 0.0) {
-                (true, true) => (x * inverse).round().clamp(-most, most) as i8,
-                (true, false) => 0,
-                (false, _) => 1, // NaN times one
-            };
-            let at = b * block + i;
-            match bits {
-                Bits::Eight => out[at] = q as u8,
-                Bits::Four => out[at / 2] |= (q as u8 & 15) << (at % 2 * 4),
+/// Packs a matrix of which the columns come one after another, as checkpoints hold linear layers: no more of it than `block`
+/// columns is ever there as f32.
+#[derive(Debug)]
+pub(crate) struct ByColumns {
+    packed: Packed,
+    columns: Vec<f32>, // those of the block that is being filled, [columns, rows]
+    done: usize,       // columns that are packed
+}
+
+impl ByColumns {
+    /// For a matrix of [rows, columns].
+    pub(crate) fn new(shape: [usize; 2], bits: Bits, block: usize) -> Self {
+        assert!(block > 0, "a block holds at least one value");
+        let [rows, columns] = shape;
+        let values = vec![0; rows * bits.bytes(columns)];
+        let packed = Packed { shape, bits, block, values, scales: vec![0.0; rows * columns.div_ceil(block)] };
+        Self { packed, columns: Vec::with_capacity(rows * block.min(columns)), done: 0 }
+    }
+
+    /// The next values, of any number.
+    pub(crate) fn push(&mut self, mut run: &[f32]) {
+        let [rows, columns] = self.packed.shape;
+        while !run.is_empty() {
+            let room = rows * self.packed.block.min(columns - self.done) - self.columns.len();
+            let (now, later) = run.split_at(room.min(run.len()));
+            self.columns.extend_from_slice(now);
+            run = later;
+            if now.len() == room {
+                self.pack();
             }
+        }
+    }
+
+    fn pack(&mut self) {
+        let Packed { shape: [rows, columns], bits, block, .. } = self.packed;
+        let (bytes, blocks, start) = (bits.bytes(columns), columns.div_ceil(block), self.done);
+        let wide = self.columns.len() / rows.max(1);
+        let out = self.packed.values.par_chunks_mut(bytes).zip(self.packed.scales.par_chunks_mut(blocks));
+        out.enumerate().for_each_init(
+            || vec![0.0; wide],
+            |values, (row, (out, scales))| {
+                values.iter_mut().enumerate().for_each(|(c, value)| *value = self.columns[c * rows + row]);
+                pack_block(values, bits, start, out, &mut scales[start / block]);
+            },
+        );
+        self.done += wide;
+        self.columns.clear();
+    }
+
+    /// The matrix.
+    ///
+    /// # Panics
+    /// If values are missing.
+    pub(crate) fn finish(self) -> Packed {
+        assert!(self.done == self.packed.shape[1] || self.packed.shape[0] == 0, "every column has come");
+        self.packed
+    }
+}
+
+fn pack_row(row: &[f32], bits: Bits, block: usize, out: &mut [u8], scales: &mut [f32]) {
+    for ((b, values), scale) in row.chunks(block).enumerate().zip(scales) {
+        pack_block(values, bits, b * block, out, scale);
+    }
+}
+
+/// Packs `values`, which stand from column `start` on in the row whose bytes are `out`.
+fn pack_block(values: &[f32], bits: Bits, start: usize, out: &mut [u8], scale: &mut f32) {
+    let most = bits.most();
+    let finite = values.iter().all(|x| x.is_finite());
+    let largest = values.iter().fold(0.0_f32, |m, x| m.max(x.abs()));
+    *scale = if finite { largest / most } else { f32::NAN };
+    let inverse = 1.0 / *scale;
+    for (i, x) in values.iter().enumerate() {
+        let q = match (finite, largest > 0.0) {
+            (true, true) => (x * inverse).round().clamp(-most, most) as i8,
+            (true, false) => 0,
+            (false, _) => 1, // NaN times one
+        };
+        let at = start + i;
+        match bits {
+            Bits::Eight => out[at] = q as u8,
+            Bits::Four => out[at / 2] |= (q as u8 & 15) << (at % 2 * 4),
         }
     }
 }
@@ -203,6 +308,17 @@ mod tests {
             for (ours, burns) in ours.iter().zip(burns.iter::<f32>()) {
                 prop_assert!((ours - burns).abs() <= 1e-6, "{ours} and {burns}");
             }
+        }
+
+        #[test]
+        fn column_by_column_is_the_same(
+            (values, [rows, columns]) in matrix(), four: bool, block in prop::sample::select(vec![1_usize, 3, 32, 64]), run in 1_usize..200
+        ) {
+            let bits = if four { Bits::Four } else { Bits::Eight };
+            let turned: Vec<f32> = (0..columns).flat_map(|c| (0..rows).map(move |r| r * columns + c)).map(|i| values[i]).collect();
+            let mut by_columns = ByColumns::new([rows, columns], bits, block);
+            turned.chunks(run).for_each(|run| by_columns.push(run));
+            prop_assert_eq!(by_columns.finish(), Packed::new(&values, [rows, columns], bits, block));
         }
 
         #[test]

@@ -1,8 +1,8 @@
 //! Bases whose linear layers are held in 8 or 4 bits (Dettmers et al. 2023, "QLoRA: Efficient finetuning of quantized LLMs",
 //! arXiv:2305.14314, with the symmetric integers of Burn's quantisation in place of NF4).
 //!
-//! The weights of the layers inside the blocks are packed as they are read, one tensor at a time, so that the full-precision model
-//! never stands in memory. Embeddings, norms, biases and heads stay f32, and so do adapters and activations. A packed layer is
+//! The weights of the layers inside the blocks are packed as they are read, a few columns at a time, so that no matrix of full
+//! precision ever stands in memory. Embeddings, norms, biases and heads stay f32, and so do adapters and activations. A packed layer is
 //! computed by [`Quantised::hooks`]; whoever asks a packed parameter for its value without them gets the unpacked matrix, which is
 //! right, but stays in memory.
 //!
@@ -22,19 +22,23 @@
 //! # Ok::<(), model_zoo::Error>(())
 //! ```
 
+mod stored;
+
 use crate::base::Loaded;
-use crate::checkpoint::load_with;
+use crate::checkpoint::{Checkpoint, Holder, load_with, unpacked_on_demand};
 use crate::fused::packed_linear;
-use crate::names::NamedParam;
-use crate::packed::{Bits, Packed};
-use crate::{Base, BaseConfig, Purpose, Result};
-use burn::module::{Param, ParamId};
+use crate::names::{NamedParam, named_params};
+use crate::packed::{Bits, ByColumns, Packed};
+use crate::{Base, BaseConfig, Error, Purpose, Result};
+use burn::module::{Module, ModuleMapper, Param, ParamId};
 use burn::nn::{Embedding, Linear};
 use burn::tensor::{Device, Int, Tensor};
 use peft_core::{Hooks, vector};
 use std::collections::HashMap;
+use std::fmt::Display;
 use std::path::Path;
 use std::sync::Arc;
+use stored::Stored;
 
 /// How a base is quantised.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,10 +55,11 @@ impl QuantiseConfig {
         Self { bits, block: 64 }
     }
 
-    /// True for the weights of linear layers inside the model's blocks.
-    fn takes(param: &NamedParam) -> bool {
+    /// The shape, [d_in, d_out], of the weight of a linear layer inside the model's blocks.
+    fn takes(param: &NamedParam) -> Option<[usize; 2]> {
         let head = ["cls.", "lm_head.", "classifier.", "score."].iter().any(|h| param.name.starts_with(h));
-        param.transposed && !head && !param.name.contains("pooler")
+        let [d_out, d_in] = param.shape[..] else { return None };
+        (param.transposed && !head && !param.name.contains("pooler")).then_some([d_in, d_out])
     }
 }
 
@@ -66,10 +71,10 @@ pub struct Quantised {
 }
 
 impl Quantised {
-    /// [`Base::from_pretrained`], packed as it is read.
+    /// [`Base::from_pretrained`], packed as it is read. A folder that [`Quantised::save`] wrote is read as it is.
     ///
     /// # Errors
-    /// As there.
+    /// As there; [`Error::Config`] if the folder holds its layers otherwise than `quantise` says.
     pub fn from_pretrained(
         path: &Path,
         purpose: Purpose,
@@ -77,20 +82,27 @@ impl Quantised {
         quantise: QuantiseConfig,
     ) -> Result<(Loaded, Self)> {
         let (config, file) = BaseConfig::open(path)?;
-        let mut layers = HashMap::new();
-        let mut pack = |param: &NamedParam, values: &[f32]| {
-            let [d_out, d_in] = param.shape[..] else { return None };
-            if !QuantiseConfig::takes(param) {
-                return None;
+        if let Some(stored) = Stored::of(path, &file)? {
+            if stored.config != quantise {
+                let (expected, found) = (quantise, stored.config);
+                let reason = format!("expected layers in {expected}, found them stored in {found}");
+                return Err(Error::Config { path: path.into(), reason });
             }
-            let packed = Arc::new(Packed::new(values, [d_in, d_out], quantise.bits, quantise.block));
-            layers.insert(param.id, packed.clone());
-            Some(packed)
-        };
+            return stored.read(&config, &file, purpose, device);
+        }
+        let mut holder = Packing { config: quantise, layers: HashMap::new() };
         let base = config.lazy(&file.names(), purpose, device);
-        let (base, report) = config.with_rules(purpose, |rules| load_with(base, &file, rules, &mut pack))?;
+        let (base, report) = config.with_rules(purpose, |rules| load_with(base, &file, rules, &mut holder))?;
         let loaded = Loaded { base, sha256: file.sha256()?, report };
-        Ok((loaded, Self { layers: Arc::new(layers), config: Some(quantise) }))
+        Ok((loaded, Self { layers: Arc::new(holder.layers), config: Some(quantise) }))
+    }
+
+    /// Packs the layers of a base in memory; one that is packed already is packed again.
+    pub fn pack(base: Base, quantise: QuantiseConfig) -> (Base, Self) {
+        let params = named_params(&base).into_iter().map(|p| (p.id, p)).collect();
+        let mut map = PackAll { params, holder: Packing { config: quantise, layers: HashMap::new() } };
+        let base = base.map(&mut map);
+        (base, Self { layers: Arc::new(map.holder.layers), config: Some(quantise) })
     }
 
     /// Hooks that compute packed layers, and everything else as `inner` does.
@@ -175,10 +187,48 @@ impl Hooks for QuantisedHooks<'_> {
     }
 }
 
+/// Packs weights as they are read.
+struct Packing {
+    config: QuantiseConfig,
+    layers: HashMap<ParamId, Arc<Packed>>,
+}
+
+impl Holder for Packing {
+    fn read(&mut self, param: &NamedParam, name: &str, file: &Checkpoint) -> Result<Option<Arc<Packed>>> {
+        let Some(shape) = QuantiseConfig::takes(param) else { return Ok(None) };
+        let mut columns = ByColumns::new(shape, self.config.bits, self.config.block);
+        file.stream_f32(name, &mut |run| columns.push(run))?;
+        let packed = Arc::new(columns.finish());
+        self.layers.insert(param.id, packed.clone());
+        Ok(Some(packed))
+    }
+}
+
+/// Packs a module that is in memory.
+struct PackAll {
+    params: HashMap<ParamId, NamedParam>,
+    holder: Packing,
+}
+
+impl ModuleMapper for PackAll {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let Some(shape) = QuantiseConfig::takes(&self.params[&param.id]) else { return param };
+        let values: Vec<f32> = param.val().into_data().convert::<f32>().try_into_vec().expect("just converted to f32");
+        let packed = Arc::new(Packed::new(&values, shape, self.holder.config.bits, self.holder.config.block));
+        self.holder.layers.insert(param.id, packed.clone());
+        unpacked_on_demand(&param, packed)
+    }
+}
+
+impl Display for QuantiseConfig {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} bits in blocks of {}", self.bits.number(), self.block)
+    }
+}
+
 impl Base {
     /// The base with its packed layers as f32 again, for merging and saving.
     pub fn dequantised(self) -> Self {
-        use burn::module::Module;
         self.map(&mut Touch)
     }
 }
@@ -186,7 +236,7 @@ impl Base {
 /// Makes every parameter hold its value.
 struct Touch;
 
-impl burn::module::ModuleMapper for Touch {
+impl ModuleMapper for Touch {
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         let value = param.val();
         Param::initialized(param.id, value)

@@ -198,12 +198,29 @@ impl Checkpoint {
         reader.read_f32_transposed(name)
     }
 
+    /// The values of [`Checkpoint::read_f32`] in order, in runs of any length, for one who need not hold them all: the formats
+    /// that can give them without reading the whole tensor first.
+    ///
+    /// # Errors
+    /// As [`Checkpoint::read_f32`].
+    pub fn stream_f32(&self, name: &str, each: &mut dyn FnMut(&[f32])) -> Result<()> {
+        self.reader(name)?.stream_f32(name, each)
+    }
+
     /// Reads one tensor of integers of any size (ids, masks, labels).
     ///
     /// # Errors
     /// [`Error::MissingTensors`], [`Error::Dtype`], [`Error::Io`], [`Error::Format`].
     pub fn read_i64(&self, name: &str) -> Result<Vec<i64>> {
         self.reader(name)?.read_i64(name)
+    }
+
+    /// Reads one tensor of bytes, of type U8 and of no other.
+    ///
+    /// # Errors
+    /// As [`Checkpoint::read_i64`].
+    pub fn read_u8(&self, name: &str) -> Result<Vec<u8>> {
+        self.reader(name)?.read_u8(name)
     }
 
     fn reader(&self, name: &str) -> Result<&dyn Reader> {

@@ -73,6 +73,19 @@ impl Span {
         }
         Ok(out)
     }
+
+    /// All bytes at once, of a tensor of bytes.
+    pub(crate) fn read_u8(self, source: &Source, name: &str) -> Result<Vec<u8>> {
+        if self.dtype != Dtype::U8 {
+            let (path, name) = (source.path().into(), name.to_owned());
+            return Err(Error::Dtype { path, name, expected: "U8", found: self.dtype });
+        }
+        let mut out = Vec::with_capacity(self.count);
+        for window in source.windows(self.start, self.count as u64, 1) {
+            out.extend_from_slice(&window?);
+        }
+        Ok(out)
+    }
 }
 
 /// Decodes floating-point numbers; `bytes` holds as many as `out`.

@@ -35,7 +35,7 @@
 //! | `reader` | what each format offers |
 //! | `source`: [`Access`] | bytes of a file, mapped window by window or read, or of memory |
 //! | `decode`, `transpose` | bytes to numbers; a matrix turned while it is read |
-//! | `write`: [`save`], [`save_sharded`], [`write_atomically`], [`Tensors`], [`SaveDtype`] | safetensors, whole or in shards |
+//! | `write`: [`save`], [`save_sharded`], [`save_values`], [`write_atomically`], [`Tensors`], [`SaveDtype`] | safetensors, whole or in shards |
 //! | [`Dtype`], [`TensorInfo`], [`Error`] | what a file says of a tensor; what went wrong, and where |
 //!
 //! # What holds
@@ -65,7 +65,7 @@ pub use checkpoint::Checkpoint;
 pub use dtype::{Dtype, TensorInfo};
 pub use error::{Error, Result};
 pub use source::Access;
-pub use write::{SaveDtype, Tensors, save, save_sharded, write_atomically};
+pub use write::{SaveDtype, Tensors, Values, save, save_sharded, save_values, write_atomically};
 
 #[doc = include_str!("../README.md")]
 #[cfg(doctest)]

@@ -1,7 +1,7 @@
 //! What every format offers: a table of tensors, and their values on request.
 
 use crate::source::Source;
-use crate::{Result, TensorInfo};
+use crate::{Error, Result, TensorInfo};
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 
@@ -20,6 +20,12 @@ pub(crate) trait Reader: Send + Sync + Debug {
 
     /// A tensor of integers, row-major.
     fn read_i64(&self, name: &str) -> Result<Vec<i64>>;
+
+    /// A tensor of bytes; formats that have none refuse.
+    fn read_u8(&self, name: &str) -> Result<Vec<u8>> {
+        let found = self.tensors()[name].dtype;
+        Err(Error::Dtype { path: self.source().path().into(), name: name.to_owned(), expected: "U8", found })
+    }
 
     /// The values of [`Reader::read_f32`] in order, in runs of any length, so that one who rearranges them need not hold them
     /// twice. Called with whole tensors only.

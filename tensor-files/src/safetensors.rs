@@ -199,6 +199,10 @@ impl Reader for SafetensorsFile {
         self.spans[name].read_i64(&self.source, name)
     }
 
+    fn read_u8(&self, name: &str) -> Result<Vec<u8>> {
+        self.spans[name].read_u8(&self.source, name)
+    }
+
     fn stream_f32(&self, name: &str, each: &mut dyn FnMut(&[f32])) -> Result<()> {
         self.spans[name].stream_f32(&self.source, name, each)
     }

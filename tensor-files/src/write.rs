@@ -39,8 +39,48 @@ impl SaveDtype {
     }
 }
 
+/// The values of one tensor that is written.
+#[derive(Debug, Clone, Copy)]
+pub enum Values<'a> {
+    /// Numbers, in the type that the file is given.
+    Floats(&'a [f32]),
+    /// Bytes as they are, of type U8.
+    Bytes(&'a [u8]),
+}
+
+impl Values<'_> {
+    fn len(self) -> usize {
+        match self {
+            Self::Floats(values) => values.len(),
+            Self::Bytes(bytes) => bytes.len(),
+        }
+    }
+
+    fn bytes(self, dtype: SaveDtype) -> usize {
+        match self {
+            Self::Floats(values) => values.len() * dtype.size(),
+            Self::Bytes(bytes) => bytes.len(),
+        }
+    }
+}
+
 /// Tensors of one file, in the order in which they are written.
-type Part<'a> = Vec<(&'a str, &'a [usize], &'a [f32])>;
+type Part<'a> = Vec<(&'a str, &'a [usize], Values<'a>)>;
+
+/// [`save`] of tensors that need not be numbers, in the order that is given: (name, shape, values).
+///
+/// # Errors
+/// As [`save`]; [`Error::Duplicate`] for a name that comes twice.
+pub fn save_values(path: &Path, tensors: &[(&str, &[usize], Values<'_>)], dtype: SaveDtype) -> Result<()> {
+    let mut names = std::collections::HashSet::new();
+    for (name, shape, values) in tensors {
+        check(path, name, shape, *values)?;
+        if !names.insert(name) {
+            return Err(Error::Duplicate { path: path.into(), name: (*name).into(), also_in: None });
+        }
+    }
+    write_through_temporary(path, |out| write(out, tensors, dtype))
+}
 
 /// Writes named tensors as a safetensors file, to a temporary name first.
 ///
@@ -61,11 +101,10 @@ pub fn save(path: &Path, tensors: &Tensors, dtype: SaveDtype) -> Result<()> {
 pub fn save_sharded(dir: &Path, tensors: &Tensors, dtype: SaveDtype, max_shard_bytes: u64) -> Result<()> {
     const ONE: &str = "model.safetensors";
     const INDEX: &str = "model.safetensors.index.json";
-    let size = |values: &[f32]| (values.len() * dtype.size()) as u64;
     let mut parts: Vec<Part<'_>> = vec![Vec::new()];
     let (mut filled, mut total) = (0, 0);
     for tensor in checked(dir, tensors)? {
-        let bytes = size(tensor.2);
+        let bytes = tensor.2.bytes(dtype) as u64;
         if filled > 0 && filled + bytes > max_shard_bytes {
             parts.push(Vec::new());
             filled = 0;
@@ -117,29 +156,38 @@ pub(crate) fn encode(path: &Path, tensors: &Tensors, dtype: SaveDtype) -> Result
 }
 
 fn checked<'a>(path: &Path, tensors: &'a Tensors) -> Result<Part<'a>> {
-    let check = |(name, (shape, values)): (&'a String, &'a (Vec<usize>, Vec<f32>))| {
-        if name == METADATA {
-            return Err(Error::format(path, "a name that the format does not use itself", METADATA).of_tensor(name));
-        }
-        let count = shape.iter().try_fold(1_usize, |n, d| n.checked_mul(*d));
-        if count != Some(values.len()) {
-            let expected = format!("a shape of {} values", values.len());
-            return Err(Error::Shape { path: path.into(), name: name.clone(), expected, found: shape.clone() });
-        }
-        Ok((name.as_str(), &shape[..], &values[..]))
+    let checked = |(name, (shape, values)): (&'a String, &'a (Vec<usize>, Vec<f32>))| {
+        check(path, name, shape, Values::Floats(values))?;
+        Ok((name.as_str(), &shape[..], Values::Floats(values)))
     };
-    tensors.iter().map(check).collect()
+    tensors.iter().map(checked).collect()
 }
 
-fn write(out: &mut dyn Write, part: &Part<'_>, dtype: SaveDtype) -> std::io::Result<()> {
+fn check(path: &Path, name: &str, shape: &[usize], values: Values<'_>) -> Result<()> {
+    if name == METADATA {
+        return Err(Error::format(path, "a name that the format does not use itself", METADATA).of_tensor(name));
+    }
+    let count = shape.iter().try_fold(1_usize, |n, d| n.checked_mul(*d));
+    if count != Some(values.len()) {
+        let expected = format!("a shape of {} values", values.len());
+        return Err(Error::Shape { path: path.into(), name: name.into(), expected, found: shape.to_vec() });
+    }
+    Ok(())
+}
+
+fn write(out: &mut dyn Write, part: &[(&str, &[usize], Values<'_>)], dtype: SaveDtype) -> std::io::Result<()> {
     // As text, because a map would sort `__metadata__` among the tensors, and members of an entry by name.
     let mut header = format!(r#"{{"{METADATA}":{{"format":"pt"}}"#);
     let mut end = 0;
     for (name, shape, values) in part {
         let start = end;
-        end += values.len() * dtype.size();
-        let (name, dtype, shape) = (json!(name), dtype.name(), json!(shape));
-        header += &format!(r#",{name}:{{"dtype":"{dtype}","shape":{shape},"data_offsets":[{start},{end}]}}"#);
+        end += values.bytes(dtype);
+        let type_name = match values {
+            Values::Floats(_) => dtype.name(),
+            Values::Bytes(_) => "U8",
+        };
+        let (name, shape) = (json!(name), json!(shape));
+        header += &format!(r#",{name}:{{"dtype":"{type_name}","shape":{shape},"data_offsets":[{start},{end}]}}"#);
     }
     header.push('}');
     header += &" ".repeat(header.len().next_multiple_of(8) - header.len()); // so that values are aligned
@@ -147,6 +195,13 @@ fn write(out: &mut dyn Write, part: &Part<'_>, dtype: SaveDtype) -> std::io::Res
     out.write_all(header.as_bytes())?;
     let mut bytes = Vec::with_capacity(4 * 4096);
     for (_, _, values) in part {
+        let values = match values {
+            Values::Floats(values) => *values,
+            Values::Bytes(bytes) => {
+                out.write_all(bytes)?;
+                continue;
+            }
+        };
         for run in values.chunks(4096) {
             bytes.clear();
             match dtype {
