@@ -155,20 +155,24 @@ impl LinearAdapter for LoraLinear {
             Some((taken, _)) => y - taken.clone(),
             None => y,
         };
-        let frozen = if self.is_dropping() {
+        let y = if self.is_dropping() {
             let w = peft_core::plain_values(layer.weight.val()); // [d_in, d_out]
             let kept = x.clone().matmul(w).mul_scalar(more); // [rows, d_out]
-            match &taken {
+            let kept = match &taken {
                 Some((_, product)) => kept - product(x, more),
                 None => kept,
-            }
+            };
+            y + (stretch.clone() - 1.0) * kept + stretch * delta // [rows, d_out]
         } else {
+            // Everything was kept: x W and Δ are stretched together.
             match &layer.bias {
-                Some(bias) => y.clone() - bias.val().unsqueeze(),
-                None => y.clone(),
+                Some(bias) => {
+                    let bias = bias.val().unsqueeze::<2>(); // [1, d_out]
+                    (y - bias.clone() + delta) * stretch + bias
+                }
+                None => (y + delta) * stretch,
             }
         };
-        let y = y + (stretch.clone() - 1.0) * frozen + stretch * delta; // [rows, d_out]
         y.reshape([batch, seq, d_out])
     }
 
