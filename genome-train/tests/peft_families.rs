@@ -13,7 +13,7 @@ use model_zoo::checkpoint::{Checkpoint, export};
 use model_zoo::heads::Head;
 use model_zoo::{Base, Purpose, TokenBatch};
 use peft_adalora::{AdaLoraConfig, Schedule};
-use peft_core::{AdapterFolder, Adapters, Contents, Hooks, Plain, write_folder};
+use peft_core::{AdapterFolder, Adapters, Bias, Contents, Hooks, Plain, write_folder};
 use peft_lora::{Ia3Config, LoraConfig};
 
 /// A fixture with its family's usual layers.
@@ -187,6 +187,9 @@ fn every_method_on_every_family() {
         check(arch, "IA3", &task, &Ia3Config::new(family.ia3.iter().copied(), family.feedforward.iter().copied()));
         let schedule = Schedule::for_steps(20).unwrap();
         let adalora = AdaLoraConfig::new(family.adalora.iter().copied(), schedule);
-        check(arch, "AdaLoRA", &task, &AdaLoraConfig { init_r: 4, target_r: 2, ..adalora });
+        let adalora = AdaLoraConfig { init_r: 4, target_r: 2, ..adalora };
+        check(arch, "AdaLoRA", &task, &adalora);
+        check(arch, "AdaLoRA with all biases", &task, &AdaLoraConfig { bias: Bias::All, ..adalora.clone() });
+        check(arch, "LoRA with biases of its layers", &task, &LoraConfig { bias: Bias::LoraOnly, ..lora(family.lora) });
     }
 }

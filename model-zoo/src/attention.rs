@@ -1,7 +1,8 @@
 //! Attention and the ways in which it knows positions: ALiBi biases and rotary embeddings.
 
-use crate::fused;
+use crate::batch::Side;
 use crate::pass::Pass;
+use crate::{TokenBatch, fused};
 use burn::tensor::{Device, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
@@ -241,27 +242,54 @@ pub fn rope_frequencies(d_head: usize, theta: f64, scaling: &RopeScaling, seq: u
 /// Rotary position embeddings (Su et al., RoFormer, 2021, eq. 34) in the "rotate half" layout of ESM and LLaMA.
 #[derive(Debug, Clone)]
 pub struct Rotary {
-    cos: Tensor<2>, // [seq, d_head]
-    sin: Tensor<2>, // [seq, d_head]
+    cos: Tensor<2>, // [seq, d_head], or of each row [batch·seq, d_head]
+    sin: Tensor<2>, // as cos
 }
 
 impl Rotary {
     /// Angles of positions `start..start + seq`.
     pub fn new(frequencies: &[f64], start: usize, seq: usize, device: &Device) -> Self {
+        Self::at(frequencies, start..start + seq, device)
+    }
+
+    /// Angles of the tokens of `batch` behind `virtual_tokens`, where `before` positions of each row are taken already. Positions
+    /// count tokens, so that a row's do not depend on padding, nor its rounding.
+    pub(crate) fn of_batch(
+        frequencies: &[f64],
+        batch: &TokenBatch,
+        virtual_tokens: usize,
+        before: impl Fn(usize) -> usize,
+    ) -> Self {
+        let [rows, seq] = batch.dims();
+        let starts: Vec<usize> = (0..rows).map(before).collect();
+        let device = batch.ids.device().inner();
+        let alike = starts.windows(2).all(|pair| pair[0] == pair[1]);
+        if alike && (batch.side == Side::Right || batch.mask.is_none()) {
+            let start = starts.first().copied().unwrap_or_default();
+            return Self::new(frequencies, start, virtual_tokens + seq, &device);
+        }
+        let places = batch.per_token(|place| place.unwrap_or_default());
+        let of_row = |(start, places): (&usize, &[usize])| {
+            let first = start + virtual_tokens;
+            (*start..first).chain(places.iter().map(move |place| first + place)).collect::<Vec<_>>()
+        };
+        Self::at(frequencies, starts.iter().zip(places.chunks_exact(seq)).flat_map(of_row), &device)
+    }
+
+    fn at(frequencies: &[f64], positions: impl Iterator<Item = usize>, device: &Device) -> Self {
         let d_head = 2 * frequencies.len();
         // Angles in f32, as the originals compute them.
         let angle = |p: usize, i: usize| p as f32 * frequencies[i % frequencies.len()] as f32;
+        let angles: Vec<f32> =
+            positions.flat_map(|p| (0..d_head).map(move |i| (p, i))).map(|(p, i)| angle(p, i)).collect();
         let table = |f: fn(f32) -> f32| {
-            let values: Vec<f32> = (start..start + seq)
-                .flat_map(|p| (0..d_head).map(move |i| (p, i)))
-                .map(|(p, i)| f(angle(p, i)))
-                .collect();
-            Tensor::from_data(TensorData::new(values, [seq, d_head]), device)
+            let values: Vec<f32> = angles.iter().map(|angle| f(*angle)).collect();
+            Tensor::from_data(TensorData::new(values, [angles.len() / d_head, d_head]), device)
         };
         Self { cos: table(f32::cos), sin: table(f32::sin) }
     }
 
-    /// Cosines and sines, [seq, d_head] each.
+    /// Cosines and sines, [seq, d_head] each, or [batch·seq, d_head] where rows differ.
     pub fn tables(&self) -> (Tensor<2>, Tensor<2>) {
         (self.cos.clone(), self.sin.clone())
     }

@@ -366,7 +366,9 @@ impl Llama {
         pass.hidden(&h);
         let ([rows, seq, _], device) = (h.dims(), h.device().inner());
         let longest = pass.cache.as_ref().map_or(steps.before + seq, |c| c.capacity().max(steps.before + seq));
-        let rotary = config.rotary(steps.before, seq, longest, &device);
+        let frequencies = rope_frequencies(config.head_dim, config.rope_theta, &config.rope_scaling, longest);
+        let virtual_tokens = seq - batch.dims()[1];
+        let rotary = Rotary::of_batch(&frequencies, batch, virtual_tokens, |row| steps.taken(row, hooks));
         let bias = steps.bias(config.num_attention_heads, seq, rows, &device);
         for (i, layer) in pass.layers(&self.model.layers) {
             h = layer.forward(h, config, &rotary, |k, v, pass| steps.keys(i, k, v, pass), &bias, pass);

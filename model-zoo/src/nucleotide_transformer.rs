@@ -248,7 +248,8 @@ impl NucleotideTransformer {
         let prefix = hooks.prefix_len();
         let bias = Bias::new(seq, prefix + seq, prefix, batch.mask.as_ref()).prepared(heads, seq, rows, &device);
         let frequencies = rope_frequencies(d / heads, 10_000.0, &RopeScaling::None, seq);
-        let rotary = config.rotary().then(|| Rotary::new(&frequencies, 0, seq, &device));
+        let virtual_tokens = seq - batch.dims()[1];
+        let rotary = config.rotary().then(|| Rotary::of_batch(&frequencies, batch, virtual_tokens, |_| 0));
         for (i, layer) in pass.layers(&self.esm.encoder.layer) {
             h = layer.forward(h, i, config, rotary.as_ref(), &bias, pass);
             pass.hidden(&h);

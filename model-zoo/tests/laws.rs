@@ -66,20 +66,15 @@ proptest! {
         }
     }
 
-    /// Prefixes and virtual tokens stand before the padding. Where positions count tokens, padding between them and the
-    /// words changes nothing; ALiBi's distances to virtual tokens and rotary angles do follow the columns, so there padding
-    /// stands on the right.
+    /// Prefixes and virtual tokens stand before the padding. Positions count tokens, so padding between them and the words
+    /// changes nothing; ALiBi's distances to virtual tokens do follow the columns, so there padding stands on the right.
     #[test]
     fn padding_changes_nothing_beside_prefixes_and_virtual_tokens(
         rows in rows(2..4, 12), prefix in 0_usize..3, virtual_tokens in 0_usize..3,
     ) {
         let hooks = Prepend { prefix, virtual_tokens };
         for family in families() {
-            let left = match family.positions {
-                Positions::Learned => true,
-                Positions::Alibi => virtual_tokens == 0,
-                Positions::Rotary => false,
-            };
+            let left = family.positions != Positions::Alibi || virtual_tokens == 0;
             check_rows(&family, &rows, if left { &[Side::Left, Side::Right] } else { &[Side::Right] }, &hooks);
         }
     }

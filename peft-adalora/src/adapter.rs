@@ -168,7 +168,7 @@ impl Method for AdaLoraConfig {
     }
 
     fn copies(&self) -> CopyRule {
-        CopyRule { modules: self.modules_to_save.clone(), ..CopyRule::default() }
+        CopyRule { biases: self.bias, modules: self.modules_to_save.clone() }
     }
 }
 

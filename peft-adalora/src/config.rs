@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use peft_core::{Error, FolderConfig, Result, Selection, Targets};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use peft_core::folder::json::{integer_if_it_is_one, null_is_default};
+use peft_core::{Bias, Error, FolderConfig, Result, Selection, Targets};
+use serde::{Deserialize, Serialize};
 
 use crate::Schedule;
 
@@ -48,7 +49,7 @@ pub struct AdaLoraConfig {
     /// Which of them are not, after all. Default none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exclude_modules: Option<Targets>,
-    /// Which of the model's own biases are trained. Only [`Bias::None`], the default, is supported.
+    /// Which of the model's own biases are trained. Default [`Bias::None`].
     #[serde(default)]
     pub bias: Bias,
     /// Modules that are trained whole and saved beside the adapters: the head. Default none.
@@ -65,19 +66,6 @@ pub struct AdaLoraConfig {
     /// What the adapted model is for, in PEFT's words: `SEQ_CLS`, `CAUSAL_LM`. Default none.
     #[serde(default)]
     pub task_type: Option<String>,
-}
-
-/// Which of the model's own biases are trained, as in PEFT.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Bias {
-    /// None of them.
-    #[default]
-    None,
-    /// All of them. Not supported: [`FolderConfig::check`] says so.
-    All,
-    /// Those of adapted layers. Not supported: [`FolderConfig::check`] says so.
-    LoraOnly,
 }
 
 impl AdaLoraConfig {
@@ -201,11 +189,7 @@ impl FolderConfig for AdaLoraConfig {
                 return config("rank_pattern", name.clone(), reason);
             }
         }
-        match self.bias {
-            Bias::None => Ok(()),
-            Bias::All => config("bias", "\"all\"".into(), "only \"none\" is supported".into()),
-            Bias::LoraOnly => config("bias", "\"lora_only\"".into(), "only \"none\" is supported".into()),
-        }
+        Ok(())
     }
 }
 
@@ -235,17 +219,4 @@ fn yes() -> bool {
 
 fn is_true(value: &bool) -> bool {
     *value
-}
-
-fn null_is_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(deserializer: D) -> Result<T, D::Error> {
-    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
-}
-
-/// PEFT declares `lora_alpha` an integer; 16.0 is written as 16.
-fn integer_if_it_is_one<S: Serializer>(value: &f64, serializer: S) -> Result<S::Ok, S::Error> {
-    if value.fract() == 0.0 && value.abs() < 1e15 {
-        serializer.serialize_i64(*value as i64)
-    } else {
-        serializer.serialize_f64(*value)
-    }
 }

@@ -287,7 +287,7 @@ proptest! {
             lora_dropout: share - 1.0 / 16.0,
             target_modules: if regex { Targets::Regex(r".*\.q".into()) } else { Targets::suffixes(["q", "mlp.wo"]) },
             exclude_modules: regex.then(|| Targets::suffixes(["pooler.dense"])),
-            bias: Bias::None,
+            bias: [Bias::None, Bias::All, Bias::LoraOnly][init_r % 3],
             modules_to_save: heads,
             init_lora_weights: init,
             rank_pattern: layers.into_iter().map(|l| (format!("{l}.lora_E"), pattern.clone())).collect(),
@@ -444,7 +444,6 @@ fn settings_that_make_no_sense_are_refused() {
     of_field(AdaLoraConfig { orth_reg_weight: -0.1, ..good() }, "orth_reg_weight");
     of_field(AdaLoraConfig { lora_alpha: 0.0, ..good() }, "lora_alpha");
     of_field(AdaLoraConfig { lora_dropout: f64::NAN, ..good() }, "lora_dropout");
-    of_field(AdaLoraConfig { bias: Bias::LoraOnly, ..good() }, "bias");
     of_field(AdaLoraConfig { rank_pattern: [("up.lora_E".to_owned(), vec![true])].into(), ..good() }, "rank_pattern");
     of_field(
         AdaLoraConfig { rank_pattern: [("up.lora_E".to_owned(), vec![true; 3])].into(), ..good() },

@@ -8,6 +8,7 @@ use std::collections::{HashMap, HashSet};
 
 use burn::module::{Module, ModuleVisitor, Param, ParamId};
 use burn::tensor::{DType, Device, Tensor};
+use serde::{Deserialize, Serialize};
 
 use crate::sites::{Path, plain_values};
 use crate::target::owns;
@@ -17,22 +18,24 @@ use crate::{Error, HostTensor, Result};
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CopyRule {
     /// Which biases.
-    pub biases: TrainedBiases,
+    pub biases: Bias,
     /// Modules of which every parameter is: endings of paths, as in [`crate::Targets::Suffixes`]. One that the base does
     /// not have is a head of the caller's, and no error.
     pub modules: Vec<String>,
 }
 
-/// Which biases of the base are trained, PEFT's `bias`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum TrainedBiases {
+/// Which biases of the base are trained, PEFT's `bias`; in JSON under its names.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Bias {
     /// None of them.
     #[default]
     None,
-    /// Every parameter that is published as `<something>.bias`: those of linear layers, of norms and of outputs.
+    /// Every parameter that is published as `<something>.bias`: those of linear layers, of norms and of outputs, where the
+    /// model asks [`crate::Hooks`] for them.
     All,
     /// Those of the layers that have an adapter.
-    OfAdapted,
+    LoraOnly,
 }
 
 /// A trainable copy of one parameter of the base.
@@ -101,9 +104,9 @@ pub(crate) fn copies_of<M: Module>(
             let in_adapted = self.adapted.contains(layer);
             let bias = field == "bias"
                 && match self.rule.biases {
-                    TrainedBiases::None => false,
-                    TrainedBiases::All => true,
-                    TrainedBiases::OfAdapted => in_adapted,
+                    Bias::None => false,
+                    Bias::All => true,
+                    Bias::LoraOnly => in_adapted,
                 };
             let module = self.rule.modules.iter().any(|m| owns(m, layer));
             if !(bias || module) || self.failure.is_some() || !self.seen.insert(param.id) {

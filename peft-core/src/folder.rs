@@ -11,6 +11,7 @@
 
 mod config;
 mod genome;
+pub mod json;
 mod read;
 mod tensors;
 mod write;

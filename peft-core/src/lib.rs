@@ -83,7 +83,7 @@ mod target;
 pub use adapter::{FolderAdapter, LinearAdapter, Method};
 pub use adapters::Adapters;
 pub use bound::Bound;
-pub use copies::{CopyRule, TrainedBiases};
+pub use copies::{Bias, CopyRule};
 pub use error::{Error, Result};
 pub use folder::{
     AdapterFolder, BaseModel, Contents, FolderConfig, GenomeAdapter, HostTensor, Loaded, SiteTensors, sha256_of_files,

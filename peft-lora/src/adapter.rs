@@ -24,8 +24,8 @@ use peft_core::{
     SiteTensors,
 };
 
+use crate::LoraConfig;
 use crate::start::{Residual, Started, start};
-use crate::{Bias, LoraConfig};
 
 /// A low-rank adapter of one linear layer: y + scaling · dropout(x) A B, or of one embedding table:
 /// y + scaling · A\[ids\] B; with DoRA, brought to the length that its magnitudes say.
@@ -271,17 +271,7 @@ impl Method for LoraConfig {
     }
 
     fn copies(&self) -> CopyRule {
-        CopyRule { biases: self.bias.into(), modules: self.modules_to_save.clone() }
-    }
-}
-
-impl From<Bias> for peft_core::TrainedBiases {
-    fn from(bias: Bias) -> Self {
-        match bias {
-            Bias::None => Self::None,
-            Bias::All => Self::All,
-            Bias::LoraOnly => Self::OfAdapted,
-        }
+        CopyRule { biases: self.bias, modules: self.modules_to_save.clone() }
     }
 }
 

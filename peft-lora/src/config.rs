@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use peft_core::{Error, FolderConfig, Layers, Result, Selection, Targets};
+use peft_core::folder::json::{integer_if_it_is_one, null_is_default};
+use peft_core::{Bias, Error, FolderConfig, Layers, Result, Selection, Targets};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::Patterns;
@@ -65,19 +66,6 @@ pub struct LoraConfig {
     /// What the adapted model is for, in PEFT's words: `SEQ_CLS`, `CAUSAL_LM`. Default none.
     #[serde(default)]
     pub task_type: Option<String>,
-}
-
-/// Which of the model's own biases are trained, as in PEFT.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Bias {
-    /// None of them.
-    #[default]
-    None,
-    /// All of them, those of norms and output layers too: where the model asks [`peft_core::Hooks`] for them.
-    All,
-    /// Those of adapted layers.
-    LoraOnly,
 }
 
 /// How training starts. PEFT's `init_lora_weights`. But for rounding none of them changes an output.
@@ -343,23 +331,6 @@ fn eight_point() -> f64 {
 
 pub(crate) fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
-}
-
-pub(crate) fn null_is_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
-where
-    D: Deserializer<'de>,
-    T: Default + Deserialize<'de>,
-{
-    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
-}
-
-/// PEFT declares `lora_alpha` an integer; 16.0 is written as 16.
-fn integer_if_it_is_one<S: Serializer>(value: &f64, serializer: S) -> Result<S::Ok, S::Error> {
-    if value.fract() == 0.0 && value.abs() < 1e15 {
-        serializer.serialize_i64(*value as i64)
-    } else {
-        serializer.serialize_f64(*value)
-    }
 }
 
 /// The same for each value.

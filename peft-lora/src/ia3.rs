@@ -14,11 +14,11 @@ use burn::nn::Linear;
 use burn::tensor::{Device, Tensor, TensorData};
 use peft_core::{
     CopyRule, Error, FolderAdapter, FolderConfig, HostTensor, LinearAdapter, Method, Result, Selection, Site,
-    SiteTensors, Targets, TrainedBiases,
+    SiteTensors, Targets,
 };
 use serde::{Deserialize, Serialize};
 
-use crate::config::null_is_default;
+use peft_core::folder::json::null_is_default;
 
 /// IA3's settings. Field names, JSON and defaults are those of PEFT's `IA3Config`.
 ///
@@ -195,7 +195,7 @@ impl Method for Ia3Config {
     }
 
     fn copies(&self) -> CopyRule {
-        CopyRule { biases: TrainedBiases::None, modules: self.modules_to_save.clone() }
+        CopyRule { modules: self.modules_to_save.clone(), ..CopyRule::default() }
     }
 }
 

@@ -63,9 +63,10 @@ mod start;
 
 pub use adapter::LoraLinear;
 pub use combine::{Combine, Majority, Merging};
-pub use config::{Bias, LoraConfig, OneOrMany, Start};
+pub use config::{LoraConfig, OneOrMany, Start};
 pub use ia3::{Ia3Config, Ia3Linear};
 pub use lora_plus::{LoraPlus, RateGroups};
 pub use mixed::{AdapterBank, MixedBatch};
 pub use patterns::Patterns;
+pub use peft_core::Bias;
 pub use start::Residual;

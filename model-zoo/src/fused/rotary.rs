@@ -13,14 +13,16 @@ use rayon::prelude::*;
 
 /// x·cos + (-x2, x1)·sin, where x1 and x2 are the halves of x's last dimension.
 ///
-/// x: [batch, heads, seq, d]; cos, sin: [seq, d], which get no gradient. A view whose dimensions are swapped is not copied.
+/// x: [batch, heads, seq, d]; cos, sin, which get no gradient: [seq, d] where all rows of the batch have the same positions, else
+/// [batch·seq, d]. A view whose dimensions are swapped is not copied.
 ///
 /// # Panics
-/// If d is odd, or cos or sin is not [seq, d].
+/// If d is odd, or cos or sin is neither.
 pub fn rotary(x: Tensor<4>, cos: Tensor<2>, sin: Tensor<2>) -> Tensor<4> {
-    let [_, _, seq, d] = x.dims();
+    let [batch, _, seq, d] = x.dims();
     assert!(d.is_multiple_of(2), "rotary: an odd width, {d}");
-    assert!(cos.dims() == [seq, d] && sin.dims() == [seq, d], "rotary: the angles' tables must be [{seq}, {d}]");
+    let fits = [[seq, d], [batch * seq, d]].contains(&cos.dims()) && sin.dims() == cos.dims();
+    assert!(fits, "rotary: the angles' tables must be [{seq}, {d}] or [{batch}·{seq}, {d}], found {:?}", cos.dims());
     if !(known(&x) && known(&cos) && known(&sin)) {
         return twin(x, cos, sin);
     }
@@ -30,9 +32,10 @@ pub fn rotary(x: Tensor<4>, cos: Tensor<2>, sin: Tensor<2>) -> Tensor<4> {
 /// The same by ordinary tensor operations.
 pub(crate) fn twin(x: Tensor<4>, cos: Tensor<2>, sin: Tensor<2>) -> Tensor<4> {
     let [_, _, seq, d] = x.dims();
+    let rows = cos.dims()[0] / seq.max(1); // 1 or batch
     let (x1, x2) = (x.clone().narrow(3, 0, d / 2), x.clone().narrow(3, d / 2, d / 2));
     let turned = Tensor::cat(vec![x2.neg(), x1], 3); // [batch, heads, seq, d]
-    x * cos.reshape([1, 1, seq, d]) + turned * sin.reshape([1, 1, seq, d])
+    x * cos.reshape([rows, 1, seq, d]) + turned * sin.reshape([rows, 1, seq, d])
 }
 
 #[backend_extension(Autodiff, Flex)]
@@ -75,13 +78,15 @@ fn turn(x: FlexTensor, cos: &FlexTensor, sin: &FlexTensor, back: bool) -> FlexTe
     let x = View::prepare(x);
     let dims @ [batch, heads, seq, d] = dims4(&x);
     let (x, cos, sin) = (View::new(&x), values(cos), values(sin));
+    let one_for_all = cos.len() == seq * d;
     let width = heads * d;
     let mut y = vec![0.0; batch * seq * width]; // [batch, seq, heads, d]
     let rows = rows_per_task(width);
     y.par_chunks_mut((rows * width).max(1)).enumerate().for_each(|(task, y)| {
         for (i, y) in y.chunks_exact_mut(width).enumerate() {
             let (b, s) = ((task * rows + i) / seq, (task * rows + i) % seq);
-            let table = s * d..(s + 1) * d;
+            let at = if one_for_all { s } else { b * seq + s };
+            let table = at * d..(at + 1) * d;
             turn_heads(x.from(b, 0, s), x.strides[1], &cos[table.clone()], &sin[table], back, y);
         }
     });
@@ -121,9 +126,10 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(24))]
         #[test]
-        fn like_its_twin(b in 1_usize..3, h in 1_usize..4, s in size(), half in 1_usize..20, swapped: bool, seed in 0_u64..1000) {
+        fn like_its_twin(b in 1_usize..3, h in 1_usize..4, s in size(), half in 1_usize..20, swapped: bool, by_row: bool, seed in 0_u64..1000) {
             let d = 2 * half;
-            let (cos, sin) = (random([s, d], seed + 1, &Device::flex()), random([s, d], seed + 2, &Device::flex()));
+            let table = |seed| random([if by_row { b * s } else { s }, d], seed, &Device::flex());
+            let (cos, sin) = (table(seed + 1), table(seed + 2));
             let view = |x: &Tensor<4>| if swapped { x.clone().swap_dims(1, 2) } else { x.clone() };
             let x = [random(if swapped { [b, s, h, d] } else { [b, h, s, d] }, seed, &autodiff())];
             agree(&x, |x| rotary(view(&x[0]), cos.clone(), sin.clone()), |x| twin(view(&x[0]), cos.clone(), sin.clone()));
