@@ -1,0 +1,21 @@
+//! What stands before a sequence: prefixes, prompts, P-tuning.
+
+mod error;
+mod fields;
+mod lstm;
+mod method;
+mod parameters;
+mod prefix;
+mod prompt;
+mod ptuning;
+mod shape;
+mod start;
+
+pub use error::{Error, Result};
+pub use lstm::{BiLstm, BiLstmLayer, LstmCell};
+pub use method::{LoadedPrompt, Prompt, PromptMethod, Vocabulary, load, save};
+pub use parameters::Source;
+pub use prefix::{BoundPrefix, Prefix, PrefixProjection, PrefixTuningConfig};
+pub use prompt::{PromptTuningConfig, PromptTuningInit, SoftPrompt};
+pub use ptuning::{PTuningConfig, PromptEncoder, Reparameterization};
+pub use shape::ModelShape;
