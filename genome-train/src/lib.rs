@@ -48,6 +48,7 @@
 //! | [`step_loop`] | the loop, a strategy of burn-train |
 //! | [`metrics`] | scores from their definitions |
 //! | [`pretrain`], [`markov`], [`card`] | masked-language pre-training, its baseline, its model card |
+//! | [`prompts`] | what prefixes and prompts have to know of a base |
 //! | [`mod@embed`] | vectors of sequences and of their bases |
 //! | [`mod@replay`] | recorded runs of PEFT and torch, taken again |
 //! | [`render`] | no dashboard |
@@ -64,6 +65,7 @@ pub mod markov;
 pub mod metrics;
 pub mod plan;
 pub mod pretrain;
+pub mod prompts;
 pub mod render;
 pub mod replay;
 pub mod step_loop;

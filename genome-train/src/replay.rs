@@ -6,6 +6,7 @@
 
 mod case;
 mod method;
+mod prompt;
 mod trained;
 
 use std::collections::BTreeMap;
@@ -25,7 +26,7 @@ use serde_json::Value;
 
 use case::{Case, Logits, broken, open};
 use method::Replayed;
-use trained::{Named, Trained};
+use trained::{Named, Trained, gradients_of};
 
 use crate::Result;
 
@@ -40,7 +41,8 @@ pub struct Replay {
     /// of key projections, whose true gradient is 0), `logits.init`, `logits.final`, `logits.reloaded`, `logits.merged`;
     /// `losses`, `grad_norms` (relative), `grad.step0`, `saved` (the tensors as PEFT saves them), `merged` (the base's
     /// tensors); `merged_logits`, of ours merged from ours unmerged, and `merged_logits.recorded`, of PEFT's from PEFT's; for AdaLoRA `orth_reg`, `task_loss`, `threshold`,
-    /// `threshold_relative`, `lora_E`, `score` (relative).
+    /// `threshold_relative`, `lora_E`, `score` (relative); for prompts `prompt.init` or `prefix.key` and `prefix.value` (what
+    /// the model reads as training starts) and `prompt_embeddings` (the same after it).
     pub max_diff: BTreeMap<String, f32>,
     /// What is not the same where it must be: a budget, a rank pattern, a name or a shape, a bit of what was saved and
     /// read again.
@@ -91,7 +93,8 @@ pub fn replay_into(dir: &Path, out: &Path) -> Result<Replay> {
         LoraConfig::PEFT_TYPE => run::<LoraConfig>(dir, out),
         Ia3Config::PEFT_TYPE => run::<Ia3Config>(dir, out),
         AdaLoraConfig::PEFT_TYPE => run::<AdaLoraConfig>(dir, out),
-        other => Err(broken(dir.join("init"))(format!("runs of {other:?} are not replayed"))),
+        other => prompt::run(other, dir, out)
+            .unwrap_or_else(|| Err(broken(dir.join("init"))(format!("runs of {other:?} are not replayed")))),
     }
 }
 
@@ -181,7 +184,7 @@ fn run<C: Replayed>(dir: &Path, out: &Path) -> Result<Replay> {
         found.compare("losses", "", &[value], &[*expected]);
         losses.push(value);
         let gradients = loss.backward();
-        let named = model.gradients(&gradients).in_memory(&saved_modules);
+        let named = gradients_of(&model, &gradients).in_memory(&saved_modules);
         if step == 0 {
             first_gradients(&case, &named, &mut found)?;
         }
@@ -190,15 +193,7 @@ fn run<C: Replayed>(dir: &Path, out: &Path) -> Result<Replay> {
         let gradients = GradientsParams::from_grads(gradients, &model);
         let report;
         (model, report) = stepper.step(lr, model, gradients).map_err(broken(dir))?;
-        let mut record = Step {
-            step,
-            task_loss: number(&task),
-            orth_reg: penalty.as_ref().map(number),
-            budget: None,
-            allocated: None,
-            threshold: None,
-            rank_pattern: None,
-        };
+        let mut record = Step { orth_reg: penalty.as_ref().map(number), ..Step::of_task(step, number(&task)) };
         if let Some((report, pattern)) = report {
             record.note(&report, pattern);
             allocation(&case, &record, &report, &model.in_memory(&saved_modules), &mut found)?;
@@ -264,6 +259,11 @@ fn run<C: Replayed>(dir: &Path, out: &Path) -> Result<Replay> {
 }
 
 impl Step {
+    /// A step of a method whose loss is the task's.
+    fn of_task(step: usize, task_loss: f32) -> Self {
+        Step { step, task_loss, orth_reg: None, budget: None, allocated: None, threshold: None, rank_pattern: None }
+    }
+
     fn note(&mut self, report: &AllocationReport, pattern: Option<RankPattern>) {
         self.budget = Some(report.budget);
         self.allocated = Some(report.ranking.is_some());
@@ -346,16 +346,22 @@ fn round_trip<C: Replayed>(dir: &Path, base: &Base, found: &mut Found) -> Result
     let (config, model) = Trained::read::<C>(dir, base, &Device::default())?;
     let again = tempfile::tempdir().map_err(broken("a temporary folder"))?;
     model.write(again.path(), &config)?;
+    same_folder(again.path(), dir, found)
+}
+
+/// Demands of the folder `ours` the same tensors as those of `theirs`, byte for byte, and no field of the settings that
+/// PEFT has another value for.
+fn same_folder(ours: &Path, dir: &Path, found: &mut Found) -> Result<()> {
     let bytes = |dir: &Path, name: &str| std::fs::read(dir.join(name)).map_err(broken(dir.join(name)));
     let tensors = "adapter_model.safetensors";
-    found.demand(bytes(again.path(), tensors)? == bytes(dir, tensors)?, || {
+    found.demand(bytes(ours, tensors)? == bytes(dir, tensors)?, || {
         format!("{}: other bytes, read and written", dir.join(tensors).display())
     });
     let json = |dir: &Path| -> Result<Value> {
         let name = "adapter_config.json";
         serde_json::from_slice(&bytes(dir, name)?).map_err(broken(dir.join(name)))
     };
-    let (ours, theirs) = (json(again.path())?, json(dir)?);
+    let (ours, theirs) = (json(ours)?, json(dir)?);
     for (field, value) in ours.as_object().into_iter().flatten() {
         let number = value.as_f64().is_some_and(|v| theirs[field].as_f64() == Some(v));
         found.demand(field == "base_model_name_or_path" || number || *value == theirs[field], || {

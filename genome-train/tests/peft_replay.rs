@@ -1,4 +1,4 @@
-//! Twenty steps of every LoRA, DoRA, IA3 and AdaLoRA case of `testdata/peft`, as PEFT 0.21.2 and torch's AdamW took them:
+//! Twenty steps of every case of `testdata/peft`, as PEFT 0.21.2 and torch's AdamW took them:
 //! losses, gradients, adapters, logits, budgets and rank patterns, and what saving, loading and merging make of them.
 
 use std::path::PathBuf;
@@ -13,7 +13,7 @@ fn fixture(path: &str) -> PathBuf {
 }
 
 /// How far a replay may be from the recorded run, by what is compared.
-const TOLERANCES: [(&str, f32); 18] = [
+const TOLERANCES: [(&str, f32); 22] = [
     ("losses", 1e-4),
     ("grad_norms", 1e-3), // relative
     ("grad.step0", 1e-4),
@@ -32,6 +32,10 @@ const TOLERANCES: [(&str, f32); 18] = [
     ("threshold_relative", 2e-3),
     ("lora_E", 1e-3),
     ("score", 1e-2), // relative
+    ("prefix.key", 1e-4),
+    ("prefix.value", 1e-4),
+    ("prompt.init", 1e-4),
+    ("prompt_embeddings", 1e-3),
 ];
 
 /// Replays the cases whose names start with `kind`, of which there are `n`.
@@ -54,8 +58,13 @@ fn check(kind: &str, n: usize) {
             };
             assert!(*far <= most, "{case}: {what} is off by {far}, at most {most}");
         }
-        let of_every_method = if kind == "adalora_" { 18 } else { 12 };
-        assert_eq!(found.max_diff.len(), of_every_method, "{case}: {:?}", found.max_diff);
+        let compared = match kind {
+            "adalora_" => 18,
+            "prefix_" => 11,
+            "prompt_" | "ptuning_" => 10,
+            _ => 12,
+        };
+        assert_eq!(found.max_diff.len(), compared, "{case}: {:?}", found.max_diff);
     }
 }
 
@@ -77,4 +86,19 @@ fn ia3() {
 #[test]
 fn adalora() {
     check("adalora_", 3);
+}
+
+#[test]
+fn prefix() {
+    check("prefix_", 8);
+}
+
+#[test]
+fn prompt() {
+    check("prompt_", 5);
+}
+
+#[test]
+fn ptuning() {
+    check("ptuning_", 4);
 }
