@@ -1,10 +1,12 @@
-//! Recorded runs of PEFT and torch, taken again: the proof that ours is the same training.
+//! Recorded runs of PEFT, LINGO's allocator and torch, taken again: the proof that ours is the same training.
 //!
 //! A case is a folder that holds an adapter as PEFT saved it before and after training (`init`, `final`), the batch and
 //! the optimizer of the run, and what came out step by step (`trace.json`, `trace.safetensors`, `merged.safetensors`). Its
 //! base, `models/<arch>`, lies beside or above the folder of cases. [`replay`] runs it and says how far apart the two are.
 
+mod adamw;
 mod case;
+mod lingo;
 mod method;
 mod prompt;
 mod trained;
@@ -14,7 +16,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::Path;
 
 use burn::module::Module;
-use burn::optim::{AdamWConfig, GradientsParams};
+use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor};
 use model_zoo::Base;
 use model_zoo::checkpoint::export;
@@ -42,7 +44,8 @@ pub struct Replay {
     /// `losses`, `grad_norms` (relative), `grad.step0`, `saved` (the tensors as PEFT saves them), `merged` (the base's
     /// tensors); `merged_logits`, of ours merged from ours unmerged, and `merged_logits.recorded`, of PEFT's from PEFT's; for AdaLoRA `orth_reg`, `task_loss`, `threshold`,
     /// `threshold_relative`, `lora_E`, `score` (relative); for prompts `prompt.init` or `prefix.key` and `prefix.value` (what
-    /// the model reads as training starts) and `prompt_embeddings` (the same after it).
+    /// the model reads as training starts) and `prompt_embeddings` (the same after it),
+    /// `logits.recorded` (of the trained folder that PEFT wrote).
     pub max_diff: BTreeMap<String, f32>,
     /// What is not the same where it must be: a budget, a rank pattern, a name or a shape, a bit of what was saved and
     /// read again.
@@ -169,12 +172,7 @@ fn run<C: Replayed>(dir: &Path, out: &Path) -> Result<Replay> {
     logits("logits.init", &model.logits(&base, &batch)?.values(), &mut found)?;
 
     // The run.
-    let adamw = AdamWConfig::new()
-        .with_beta_1(case.number("/optimizer/betas/0")? as f32)
-        .with_beta_2(case.number("/optimizer/betas/1")? as f32)
-        .with_epsilon(case.number("/optimizer/eps")? as f32)
-        .with_weight_decay(case.number("/optimizer/weight_decay")? as f32);
-    let mut stepper = config.stepper(adamw.init(), &model.adapters).map_err(broken(dir))?;
+    let mut stepper = config.stepper(case.optimizer()?, &model.adapters, &case).map_err(broken(dir))?;
     let lr = case.number("/optimizer/lr")?;
     let (recorded, norms) = (case.numbers("/losses")?, case.numbers("/grad_norms")?);
     let (mut losses, mut per_step) = (Vec::new(), Vec::new());

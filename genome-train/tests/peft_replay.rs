@@ -13,7 +13,7 @@ fn fixture(path: &str) -> PathBuf {
 }
 
 /// How far a replay may be from the recorded run, by what is compared.
-const TOLERANCES: [(&str, f32); 22] = [
+const TOLERANCES: [(&str, f32); 23] = [
     ("losses", 1e-4),
     ("grad_norms", 1e-3), // relative
     ("grad.step0", 1e-4),
@@ -23,6 +23,7 @@ const TOLERANCES: [(&str, f32); 22] = [
     ("logits.init", 1e-4),
     ("logits.final", 1e-4),
     ("logits.reloaded", 1e-4),
+    ("logits.recorded", 1e-4),
     ("logits.merged", 1e-4),
     ("merged_logits", 1e-5), // or as near as PEFT's own are, which on llama_gqa are 1.5e-5 apart
     ("merged_logits.recorded", 2e-5),
@@ -40,7 +41,11 @@ const TOLERANCES: [(&str, f32); 22] = [
 
 /// Replays the cases whose names start with `kind`, of which there are `n`.
 fn check(kind: &str, n: usize) {
-    let mut cases: Vec<_> = std::fs::read_dir(fixture("peft")).unwrap().map(|e| e.unwrap().path()).collect();
+    check_in("peft", kind, n);
+}
+
+fn check_in(folder: &str, kind: &str, n: usize) {
+    let mut cases: Vec<_> = std::fs::read_dir(fixture(folder)).unwrap().map(|e| e.unwrap().path()).collect();
     cases.retain(|dir| dir.file_name().unwrap().to_string_lossy().starts_with(kind));
     cases.sort();
     assert_eq!(cases.len(), n, "{cases:?}");
@@ -59,9 +64,9 @@ fn check(kind: &str, n: usize) {
             assert!(*far <= most, "{case}: {what} is off by {far}, at most {most}");
         }
         let compared = match kind {
-            "adalora_" => 18,
-            "prefix_" => 11,
-            "prompt_" | "ptuning_" => 10,
+            "adalora_" | "ars_" => 18,
+            "prefix_" => 12,
+            "prompt_" | "ptuning_" => 11,
             _ => 12,
         };
         assert_eq!(found.max_diff.len(), compared, "{case}: {:?}", found.max_diff);
@@ -101,4 +106,9 @@ fn prompt() {
 #[test]
 fn ptuning() {
     check("ptuning_", 4);
+}
+
+#[test]
+fn adaptive_rank_sampling() {
+    check_in("lingo", "ars_", 2);
 }

@@ -57,6 +57,11 @@ impl<R: MaskToBudget> AdaLoraOptimizer<R> {
         self
     }
 
+    /// When the allocator acts within a step.
+    pub fn order(&self) -> Order {
+        self.order
+    }
+
     /// One step of the optimizer and of the allocator, by default in this order. `module` is the adapters, or whatever contains them
     /// beside other things that are trained.
     ///

@@ -8,6 +8,7 @@ mod parameters;
 mod prefix;
 mod prompt;
 mod ptuning;
+mod sampling;
 mod shape;
 mod start;
 
@@ -18,4 +19,5 @@ pub use parameters::Source;
 pub use prefix::{BoundPrefix, Prefix, PrefixProjection, PrefixTuningConfig};
 pub use prompt::{PromptTuningConfig, PromptTuningInit, SoftPrompt};
 pub use ptuning::{PTuningConfig, PromptEncoder, Reparameterization};
+pub use sampling::{Annealed, Described, Draws, Released, Rule, Sampling, released_start, schedule_of};
 pub use shape::ModelShape;

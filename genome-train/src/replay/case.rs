@@ -3,6 +3,7 @@
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
 
+use burn::optim::ModuleOptimizer;
 use burn::tensor::activation::log_softmax;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use model_zoo::checkpoint::Checkpoint;
@@ -11,6 +12,7 @@ use model_zoo::{Base, Purpose, TokenBatch};
 use peft_core::Hooks;
 use serde_json::Value;
 
+use super::adamw::TorchAdamW;
 use crate::{Error, Result};
 
 /// An error about a file of the case.
@@ -60,7 +62,7 @@ impl Case {
         self.json.pointer(pointer).filter(|v| !v.is_null())
     }
 
-    fn text(&self, pointer: &str) -> Result<&str> {
+    pub(super) fn text(&self, pointer: &str) -> Result<&str> {
         self.at(pointer, "a text", Value::as_str)
     }
 
@@ -76,6 +78,15 @@ impl Case {
     /// A recorded tensor's values.
     pub(super) fn tensor(&self, name: &str) -> Result<Vec<f32>> {
         self.tensors.read_f32(name).map_err(broken(self.tensors.path()))
+    }
+
+    /// The optimizer of the run.
+    pub(super) fn optimizer(&self) -> Result<ModuleOptimizer> {
+        Ok(ModuleOptimizer::from(TorchAdamW {
+            betas: [self.number("/optimizer/betas/0")?, self.number("/optimizer/betas/1")?],
+            epsilon: self.number("/optimizer/eps")?,
+            weight_decay: self.number("/optimizer/weight_decay")?,
+        }))
     }
 
     pub(super) fn is_causal_lm(&self) -> Result<bool> {

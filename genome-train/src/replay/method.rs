@@ -3,9 +3,15 @@
 use burn::module::Module;
 use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::tensor::Tensor;
-use peft_adalora::{AdaLoraConfig, AdaLoraOptimizer, AllocationReport, RankPattern, SvdLinear, orthogonality};
+use peft_adalora::{
+    AdaLoraConfig, AdaLoraOptimizer, AllocationReport, Order, RankAllocator, RankPattern, SvdLinear, orthogonality, prune_to,
+};
 use peft_core::{Adapters, FolderAdapter, FolderConfig, Method, Selection};
+use peft_lingo::Rule;
 use peft_lora::{Ia3Config, LoraConfig};
+
+use super::case::Case;
+use super::lingo;
 
 /// A method whose recorded runs can be replayed.
 pub(super) trait Replayed: FolderConfig + Method<Adapter: FolderAdapter + 'static> + Clone + PartialEq {
@@ -18,7 +24,12 @@ pub(super) trait Replayed: FolderConfig + Method<Adapter: FolderAdapter + 'stati
     }
 
     /// The optimizer's step, with what the method does in it.
-    fn stepper(&self, inner: ModuleOptimizer, _adapters: &Adapters<Self::Adapter>) -> Result<Stepper, String> {
+    fn stepper(
+        &self,
+        inner: ModuleOptimizer,
+        _adapters: &Adapters<Self::Adapter>,
+        _case: &Case,
+    ) -> Result<Stepper, String> {
         Ok(Stepper::Plain(inner))
     }
 
@@ -53,13 +64,20 @@ impl Replayed for AdaLoraConfig {
         Some((orthogonality(adapters), self.orth_reg_weight))
     }
 
-    fn stepper(&self, inner: ModuleOptimizer, adapters: &Adapters<SvdLinear>) -> Result<Stepper, String> {
-        AdaLoraOptimizer::new(inner, self, adapters).map(Stepper::AdaLora).map_err(|e| e.to_string())
+    fn stepper(&self, inner: ModuleOptimizer, adapters: &Adapters<SvdLinear>, case: &Case) -> Result<Stepper, String> {
+        let (rule, order) = lingo::rule(case).map_err(|e| e.to_string())?;
+        let allocator = RankAllocator::with_rule(self, adapters, rule).map_err(|e| e.to_string())?;
+        Ok(Stepper::AdaLora(AdaLoraOptimizer::from_parts(inner, allocator).with_order(order)))
     }
 
     fn saved(&self, stepper: &Stepper, adapters: &Adapters<SvdLinear>) -> Result<(Self, Adapters<SvdLinear>), String> {
         match stepper {
-            Stepper::AdaLora(optimizer) => optimizer.allocator().pruned(self, adapters).map_err(|e| e.to_string()),
+            Stepper::AdaLora(optimizer) => match (optimizer.order(), optimizer.allocator().rank_pattern()) {
+                // Dropped values have moved again, and are dropped all the same.
+                (Order::BeforeStep, Some(pattern)) => prune_to(self, adapters, &pattern),
+                _ => optimizer.allocator().pruned(self, adapters),
+            }
+            .map_err(|e| e.to_string()),
             Stepper::Plain(_) => Ok((self.clone(), adapters.clone())),
         }
     }
@@ -71,7 +89,7 @@ pub(super) type Allocated = (AllocationReport, Option<RankPattern>);
 /// The optimizer of a run.
 pub(super) enum Stepper {
     Plain(ModuleOptimizer),
-    AdaLora(AdaLoraOptimizer),
+    AdaLora(AdaLoraOptimizer<Rule>),
 }
 
 impl Stepper {

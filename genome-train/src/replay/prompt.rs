@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use burn::module::Module;
-use burn::optim::{AdamWConfig, GradientsParams};
+use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor};
 use model_zoo::checkpoint::{Checkpoint, Tensors};
 use model_zoo::heads::Head;
@@ -86,23 +86,22 @@ fn run_as<C: PromptMethod<Prompt: Recorded>>(dir: &Path, out: &Path) -> Result<R
     case.virtual_tokens = folder.prompt.virtual_tokens();
     let mut model = start(&config, &dir.join("init/trainable.safetensors"), &base)?;
     let logits = |name: &str, ours: &[f32], found: &mut Found| -> Result<()> {
-        found.compare(name, "", &case.compared(ours)?, &case.compared(&case.tensor(name)?)?);
+        let recorded = if name == "logits.recorded" { "logits.reloaded" } else { name };
+        let theirs = case.compared(&case.tensor(recorded)?)?;
+        found.compare(name, "", &case.compared(ours)?, &theirs);
         Ok(())
     };
     for (name, what, ours) in model.prompt.recorded() {
         found.compare(what, &name, &ours, &case.tensor(&name)?);
     }
     logits("logits.init", &model.logits(&base, &batch).values(), &mut found)?;
-    let folded = folder.logits(&base, &batch).values(); // the same from the folder alone
+    let folded = folder.logits(&base, &batch).values(); // from the folder alone
     logits("logits.init", &folded, &mut found)?;
+    let theirs = read::<C>(&dir.join("final"), &base, &Device::default())?.1;
+    logits("logits.recorded", &theirs.logits(&base, &batch).values(), &mut found)?;
 
     // The run.
-    let adamw = AdamWConfig::new()
-        .with_beta_1(case.number("/optimizer/betas/0")? as f32)
-        .with_beta_2(case.number("/optimizer/betas/1")? as f32)
-        .with_epsilon(case.number("/optimizer/eps")? as f32)
-        .with_weight_decay(case.number("/optimizer/weight_decay")? as f32);
-    let (mut optimizer, lr) = (adamw.init(), case.number("/optimizer/lr")?);
+    let (mut optimizer, lr) = (case.optimizer()?, case.number("/optimizer/lr")?);
     let (recorded, norms) = (case.numbers("/losses")?, case.numbers("/grad_norms")?);
     let (mut losses, mut per_step) = (Vec::new(), Vec::new());
     for (step, (expected, norm)) in recorded.iter().zip(&norms).enumerate() {
