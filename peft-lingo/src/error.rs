@@ -1,5 +1,7 @@
 //! What can go wrong, one variant per cause.
 
+use std::path::PathBuf;
+
 /// The result of this crate's functions.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -20,5 +22,29 @@ pub enum Error {
         init: &'static str,
         /// What is missing or does not fit.
         reason: String,
+    },
+    /// A file of prompts that is none.
+    #[error("{}: {reason}", file.display())]
+    Prompts {
+        /// The file, or the template.
+        file: PathBuf,
+        /// What was expected and what was found.
+        reason: String,
+    },
+    /// A data set or a template that the prompts do not have.
+    #[error("no prompt for {name:?}; there are: {}", known.join(", "))]
+    NoPrompt {
+        /// What was asked for.
+        name: String,
+        /// What there is.
+        known: Vec<String>,
+    },
+    /// A context in which no token is left for a sequence.
+    #[error("a context of {max_tokens} tokens is too short for a prompt of {prompt} and a sequence: raise it, or shorten the prompt")]
+    ContextTooShort {
+        /// Tokens of the context.
+        max_tokens: usize,
+        /// Tokens of the prompt, suffix and special tokens included.
+        prompt: usize,
     },
 }
