@@ -50,6 +50,7 @@
 //! | [`stepper`] | the optimizer's step with a rank allocator in it |
 //! | [`metrics`] | scores from their definitions |
 //! | [`pretrain`], [`markov`], [`card`] | masked-language pre-training, its baseline, its model card |
+//! | [`prompts`] | what prefixes and prompts have to know of a base |
 //! | [`mod@embed`] | vectors of sequences and of their bases |
 //! | [`mod@replay`] | recorded runs of PEFT and torch, taken again |
 //! | [`render`] | no dashboard |
@@ -66,6 +67,7 @@ pub mod markov;
 pub mod metrics;
 pub mod plan;
 pub mod pretrain;
+pub mod prompts;
 pub mod render;
 pub mod replay;
 pub mod step_loop;

@@ -1,11 +1,14 @@
-//! Recorded runs of PEFT and torch, taken again: the proof that ours is the same training.
+//! Recorded runs of PEFT, LINGO's allocator and torch, taken again: the proof that ours is the same training.
 //!
 //! A case is a folder that holds an adapter as PEFT saved it before and after training (`init`, `final`), the batch and
 //! the optimizer of the run, and what came out step by step (`trace.json`, `trace.safetensors`, `merged.safetensors`). Its
 //! base, `models/<arch>`, lies beside or above the folder of cases. [`replay`] runs it and says how far apart the two are.
 
+mod adamw;
 mod case;
+mod lingo;
 mod method;
+mod prompt;
 mod trained;
 
 use std::collections::BTreeMap;
@@ -13,7 +16,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::Path;
 
 use burn::module::Module;
-use burn::optim::{AdamWConfig, GradientsParams};
+use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor};
 use model_zoo::Base;
 use model_zoo::checkpoint::export;
@@ -25,7 +28,7 @@ use serde_json::Value;
 
 use case::{Case, Logits, broken, open};
 use method::Replayed;
-use trained::{Named, Trained};
+use trained::{Named, Trained, gradients_of};
 
 use crate::Result;
 
@@ -40,7 +43,10 @@ pub struct Replay {
     /// of key projections, whose true gradient is 0), `logits.init`, `logits.final`, `logits.reloaded`, `logits.merged`;
     /// `losses`, `grad_norms` (relative), `grad.step0`, `saved` (the tensors as PEFT saves them), `merged` (the base's
     /// tensors); `merged_logits`, of ours merged from ours unmerged, and `merged_logits.recorded`, of PEFT's from PEFT's; for AdaLoRA `orth_reg`, `task_loss`, `threshold`,
-    /// `threshold_relative`, `lora_E`, `score` (relative).
+    /// `threshold_relative`, `lora_E`, `score` (relative); for prompts `prompt.init` or `prefix.key` and `prefix.value` (what
+    /// the model reads as training starts), `prompt_embeddings` (the same after it), `logits.reloaded` (of the trained
+    /// folder as PEFT wrote it) and `logits.rounding`: how far `logits.final` moves if the start does by one or two units in
+    /// its last place, so how far two right runs may be apart.
     pub max_diff: BTreeMap<String, f32>,
     /// What is not the same where it must be: a budget, a rank pattern, a name or a shape, a bit of what was saved and
     /// read again.
@@ -91,7 +97,8 @@ pub fn replay_into(dir: &Path, out: &Path) -> Result<Replay> {
         LoraConfig::PEFT_TYPE => run::<LoraConfig>(dir, out),
         Ia3Config::PEFT_TYPE => run::<Ia3Config>(dir, out),
         AdaLoraConfig::PEFT_TYPE => run::<AdaLoraConfig>(dir, out),
-        other => Err(broken(dir.join("init"))(format!("runs of {other:?} are not replayed"))),
+        other => prompt::run(other, dir, out)
+            .unwrap_or_else(|| Err(broken(dir.join("init"))(format!("runs of {other:?} are not replayed")))),
     }
 }
 
@@ -166,12 +173,7 @@ fn run<C: Replayed>(dir: &Path, out: &Path) -> Result<Replay> {
     logits("logits.init", &model.logits(&base, &batch)?.values(), &mut found)?;
 
     // The run.
-    let adamw = AdamWConfig::new()
-        .with_beta_1(case.number("/optimizer/betas/0")? as f32)
-        .with_beta_2(case.number("/optimizer/betas/1")? as f32)
-        .with_epsilon(case.number("/optimizer/eps")? as f32)
-        .with_weight_decay(case.number("/optimizer/weight_decay")? as f32);
-    let mut stepper = config.stepper(adamw.init(), &model.adapters).map_err(broken(dir))?;
+    let mut stepper = config.recorded(case.optimizer()?, &model.adapters, &case)?;
     let lr = case.number("/optimizer/lr")?;
     let (recorded, norms) = (case.numbers("/losses")?, case.numbers("/grad_norms")?);
     let (mut losses, mut per_step) = (Vec::new(), Vec::new());
@@ -181,7 +183,7 @@ fn run<C: Replayed>(dir: &Path, out: &Path) -> Result<Replay> {
         found.compare("losses", "", &[value], &[*expected]);
         losses.push(value);
         let gradients = loss.backward();
-        let named = model.gradients(&gradients).in_memory(&saved_modules);
+        let named = gradients_of(&model, &gradients).in_memory(&saved_modules);
         if step == 0 {
             first_gradients(&case, &named, &mut found)?;
         }
@@ -189,16 +191,8 @@ fn run<C: Replayed>(dir: &Path, out: &Path) -> Result<Replay> {
         found.relate("grad_norms", "", &[square.sqrt() as f32], &[*norm]);
         let gradients = GradientsParams::from_grads(gradients, &model);
         let report;
-        (model, report) = stepper.step(lr, model, gradients).map_err(broken(dir))?;
-        let mut record = Step {
-            step,
-            task_loss: number(&task),
-            orth_reg: penalty.as_ref().map(number),
-            budget: None,
-            allocated: None,
-            threshold: None,
-            rank_pattern: None,
-        };
+        (model, report) = stepper.step(lr, model, gradients)?;
+        let mut record = Step { orth_reg: penalty.as_ref().map(number), ..Step::of_task(step, number(&task)) };
         if let Some((report, pattern)) = report {
             record.note(&report, pattern);
             allocation(&case, &record, &report, &model.in_memory(&saved_modules), &mut found)?;
@@ -217,7 +211,8 @@ fn run<C: Replayed>(dir: &Path, out: &Path) -> Result<Replay> {
     found.demand(bits(&base) == frozen, || "the base has moved in training".into());
 
     // What is saved of it, and read again.
-    let (config, adapters) = config.saved(&stepper, &model.adapters).map_err(broken(dir))?;
+    let (config, adapters) = config.finished(&stepper, &model.adapters)?;
+    let in_memory = model.adapters;
     let saved = Trained { adapters, head: model.head };
     saved.write(out, &config)?;
     let written = open(out.join("adapter_model.safetensors"))?;
@@ -239,11 +234,11 @@ fn run<C: Replayed>(dir: &Path, out: &Path) -> Result<Replay> {
     });
     logits("logits.reloaded", &after, &mut found)?;
 
-    // And merged.
-    let merged = saved.adapters.merge_keeping(base)?;
+    // And merged, as PEFT does, from memory: with LINGO's order of a step, what is saved predicts something else.
+    let merged = in_memory.merge_keeping(base)?;
     let alone = Logits::of(&merged.model, saved.head.as_ref(), &batch, &Plain).values();
-    found.compare("merged_logits", "", &case.compared(&alone)?, &case.compared(&after)?);
-    let theirs = [case.tensor("logits.merged")?, case.tensor("logits.reloaded")?];
+    found.compare("merged_logits", "", &case.compared(&alone)?, &case.compared(&ours)?);
+    let theirs = [case.tensor("logits.merged")?, case.tensor("logits.final")?];
     found.compare("merged_logits.recorded", "", &case.compared(&theirs[0])?, &case.compared(&theirs[1])?);
     logits("logits.merged", &alone, &mut found)?;
     let tensors = export(&merged.model).into_iter().chain(saved.head.iter().flat_map(export));
@@ -264,6 +259,11 @@ fn run<C: Replayed>(dir: &Path, out: &Path) -> Result<Replay> {
 }
 
 impl Step {
+    /// A step of a method whose loss is the task's.
+    fn of_task(step: usize, task_loss: f32) -> Self {
+        Step { step, task_loss, orth_reg: None, budget: None, allocated: None, threshold: None, rank_pattern: None }
+    }
+
     fn note(&mut self, report: &AllocationReport, pattern: Option<RankPattern>) {
         self.budget = Some(report.budget);
         self.allocated = Some(report.ranking.is_some());
@@ -280,7 +280,7 @@ fn loss<C: Replayed>(
     logits: &Logits,
 ) -> (Tensor<1>, Option<Tensor<1>>, Tensor<1>) {
     let task = case.loss(logits);
-    match config.penalty(&model.adapters) {
+    match config.weighted(&model.adapters) {
         Some((term, weight)) => (task.clone(), Some(term.clone()), task + term * weight),
         None => (task.clone(), None, task),
     }
@@ -346,16 +346,22 @@ fn round_trip<C: Replayed>(dir: &Path, base: &Base, found: &mut Found) -> Result
     let (config, model) = Trained::read::<C>(dir, base, &Device::default())?;
     let again = tempfile::tempdir().map_err(broken("a temporary folder"))?;
     model.write(again.path(), &config)?;
+    same_folder(again.path(), dir, found)
+}
+
+/// Demands of the folder `ours` the same tensors as those of `theirs`, byte for byte, and no field of the settings that
+/// PEFT has another value for.
+fn same_folder(ours: &Path, dir: &Path, found: &mut Found) -> Result<()> {
     let bytes = |dir: &Path, name: &str| std::fs::read(dir.join(name)).map_err(broken(dir.join(name)));
     let tensors = "adapter_model.safetensors";
-    found.demand(bytes(again.path(), tensors)? == bytes(dir, tensors)?, || {
+    found.demand(bytes(ours, tensors)? == bytes(dir, tensors)?, || {
         format!("{}: other bytes, read and written", dir.join(tensors).display())
     });
     let json = |dir: &Path| -> Result<Value> {
         let name = "adapter_config.json";
         serde_json::from_slice(&bytes(dir, name)?).map_err(broken(dir.join(name)))
     };
-    let (ours, theirs) = (json(again.path())?, json(dir)?);
+    let (ours, theirs) = (json(ours)?, json(dir)?);
     for (field, value) in ours.as_object().into_iter().flatten() {
         let number = value.as_f64().is_some_and(|v| theirs[field].as_f64() == Some(v));
         found.demand(field == "base_model_name_or_path" || number || *value == theirs[field], || {

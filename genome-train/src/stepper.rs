@@ -2,7 +2,8 @@
 
 use burn::module::Module;
 use burn::optim::{GradientsParams, ModuleOptimizer};
-use peft_adalora::{AdaLoraOptimizer, AllocationReport, MaskToBudget, RankPattern, Summary};
+use peft_adalora::{AdaLoraOptimizer, AllocationReport, RankPattern, Summary};
+use peft_lingo::Rule;
 
 use crate::Result;
 
@@ -15,9 +16,6 @@ enum Kind {
     AdaLora(Box<AdaLoraOptimizer<Rule>>),
 }
 
-/// Whatever says which triplets stay.
-type Rule = Box<dyn MaskToBudget + Send>;
-
 /// What a rank allocator did in a step, and its pattern afterwards.
 pub type Allocated = (AllocationReport, Option<RankPattern>);
 
@@ -28,8 +26,8 @@ impl Stepper {
     }
 
     /// An optimizer with a rank allocator behind it.
-    pub fn adalora<R: MaskToBudget + Send + 'static>(optimizer: AdaLoraOptimizer<R>) -> Self {
-        Self(Kind::AdaLora(Box::new(optimizer.boxed())))
+    pub fn adalora(optimizer: AdaLoraOptimizer<Rule>) -> Self {
+        Self(Kind::AdaLora(Box::new(optimizer)))
     }
 
     /// One step. The allocator, if there is one, says what it did.
@@ -56,6 +54,14 @@ impl Stepper {
         match &self.0 {
             Kind::Plain(_) => true,
             Kind::AdaLora(optimizer) => optimizer.allocator().is_final(),
+        }
+    }
+
+    /// The optimizer with its rank allocator, if it has one.
+    pub fn as_adalora(&self) -> Option<&AdaLoraOptimizer<Rule>> {
+        match &self.0 {
+            Kind::Plain(_) => None,
+            Kind::AdaLora(optimizer) => Some(optimizer),
         }
     }
 

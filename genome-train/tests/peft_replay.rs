@@ -1,4 +1,4 @@
-//! Twenty steps of every LoRA, DoRA, IA3 and AdaLoRA case of `testdata/peft`, as PEFT 0.21.2 and torch's AdamW took them:
+//! Twenty steps of every case of `testdata/peft`, as PEFT 0.21.2 and torch's AdamW took them:
 //! losses, gradients, adapters, logits, budgets and rank patterns, and what saving, loading and merging make of them.
 
 use std::path::PathBuf;
@@ -13,7 +13,7 @@ fn fixture(path: &str) -> PathBuf {
 }
 
 /// How far a replay may be from the recorded run, by what is compared.
-const TOLERANCES: [(&str, f32); 18] = [
+const TOLERANCES: [(&str, f32); 23] = [
     ("losses", 1e-4),
     ("grad_norms", 1e-3), // relative
     ("grad.step0", 1e-4),
@@ -23,6 +23,7 @@ const TOLERANCES: [(&str, f32); 18] = [
     ("logits.init", 1e-4),
     ("logits.final", 1e-4),
     ("logits.reloaded", 1e-4),
+    ("logits.rounding", 1e-3), // ours from ours: see `check_in`
     ("logits.merged", 1e-4),
     ("merged_logits", 1e-5), // or as near as PEFT's own are, which on llama_gqa are 1.5e-5 apart
     ("merged_logits.recorded", 2e-5),
@@ -32,11 +33,19 @@ const TOLERANCES: [(&str, f32); 18] = [
     ("threshold_relative", 2e-3),
     ("lora_E", 1e-3),
     ("score", 1e-2), // relative
+    ("prefix.key", 1e-4),
+    ("prefix.value", 1e-4),
+    ("prompt.init", 1e-4),
+    ("prompt_embeddings", 1e-3),
 ];
 
 /// Replays the cases whose names start with `kind`, of which there are `n`.
 fn check(kind: &str, n: usize) {
-    let mut cases: Vec<_> = std::fs::read_dir(fixture("peft")).unwrap().map(|e| e.unwrap().path()).collect();
+    check_in("peft", kind, n);
+}
+
+fn check_in(folder: &str, kind: &str, n: usize) {
+    let mut cases: Vec<_> = std::fs::read_dir(fixture(folder)).unwrap().map(|e| e.unwrap().path()).collect();
     cases.retain(|dir| dir.file_name().unwrap().to_string_lossy().starts_with(kind));
     cases.sort();
     assert_eq!(cases.len(), n, "{cases:?}");
@@ -50,12 +59,20 @@ fn check(kind: &str, n: usize) {
             let (_, most) = TOLERANCES.iter().find(|(name, _)| name == what).unwrap();
             let most = match what.as_str() {
                 "merged_logits" => most.max(found.max_diff["merged_logits.recorded"]),
+                // The scores of one token of prefix_llama_gqa_projection move by 1e-3 if the start moves by one or two
+                // units in its last place; neither run is nearer than that to the true one.
+                "logits.final" if case == "prefix_llama_gqa_projection" => 2.0 * found.max_diff["logits.rounding"],
                 _ => *most,
             };
             assert!(*far <= most, "{case}: {what} is off by {far}, at most {most}");
         }
-        let of_every_method = if kind == "adalora_" { 18 } else { 12 };
-        assert_eq!(found.max_diff.len(), of_every_method, "{case}: {:?}", found.max_diff);
+        let compared = match kind {
+            "adalora_" | "ars_" => 18,
+            "prefix_" => 12,
+            "prompt_" | "ptuning_" => 11,
+            _ => 12,
+        };
+        assert_eq!(found.max_diff.len(), compared, "{case}: {:?}", found.max_diff);
     }
 }
 
@@ -77,4 +94,24 @@ fn ia3() {
 #[test]
 fn adalora() {
     check("adalora_", 3);
+}
+
+#[test]
+fn prefix() {
+    check("prefix_", 8);
+}
+
+#[test]
+fn prompt() {
+    check("prompt_", 5);
+}
+
+#[test]
+fn ptuning() {
+    check("ptuning_", 4);
+}
+
+#[test]
+fn adaptive_rank_sampling() {
+    check_in("lingo", "ars_", 2);
 }

@@ -146,6 +146,19 @@ impl TokenBatch {
         self.first(row) + self.lengths[row] - 1
     }
 
+    /// The batch as a head of PEFT sees it behind `virtual_tokens`: every position counts as a token. The first is then the
+    /// first virtual token, and the last one the last of the row, even if it is padding.
+    ///
+    /// For heads and poolers alone, in place of the batch that the base read: our own heads read the first or the last token
+    /// that is neither virtual nor padding, which is better; but a head that PEFT trained beside a prompt has learnt to read
+    /// what PEFT showed it.
+    #[must_use]
+    pub fn every_position(&self, virtual_tokens: usize) -> Self {
+        let [rows, seq] = self.dims();
+        let all = virtual_tokens + seq;
+        Self::new(Tensor::zeros([rows, all], &self.ids.device()), vec![all; rows], self.side)
+    }
+
     /// One value a token, row after row, made of its place among the tokens of its row; padding has no place.
     pub(crate) fn per_token<T>(&self, mut value: impl FnMut(Option<usize>) -> T) -> Vec<T> {
         let [rows, seq] = self.dims();

@@ -56,15 +56,6 @@ impl RankAllocator<TopBudget> {
     }
 }
 
-impl<R: MaskToBudget + Send + 'static> RankAllocator<R> {
-    /// The same allocator, of a type that does not say by which rule it allocates.
-    pub fn boxed(self) -> RankAllocator<Box<dyn MaskToBudget + Send>> {
-        let Self { schedule, rule, beta1, beta2, target, sites, step, allocations, pattern, masks } = self;
-        let rule: Box<dyn MaskToBudget + Send> = Box::new(rule);
-        RankAllocator { schedule, rule, beta1, beta2, target, sites, step, allocations, pattern, masks }
-    }
-}
-
 impl<R: MaskToBudget> RankAllocator<R> {
     /// [`RankAllocator::new`] with another rule than AdaLoRA's.
     ///

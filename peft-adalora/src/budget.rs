@@ -107,18 +107,6 @@ pub trait MaskToBudget {
     }
 }
 
-impl<R: MaskToBudget + ?Sized> MaskToBudget for Box<R> {
-    fn decide(&mut self, ranking: &Ranking) -> Result<Vec<Vec<Fate>>> {
-        (**self).decide(ranking)
-    }
-    fn memory(&self) -> Value {
-        (**self).memory()
-    }
-    fn remember(&mut self, memory: Value) -> Result<()> {
-        (**self).remember(memory)
-    }
-}
-
 /// AdaLoRA's rule: the triplets with the highest scores stay, exactly as many as the budget says.
 ///
 /// PEFT drops every triplet whose score is at most the threshold. That is the same unless scores tie at the threshold,

@@ -78,7 +78,7 @@
 //! | `budget` | [`MaskToBudget`]: scores to mask; [`TopBudget`] is AdaLoRA's, others may take its place |
 //! | `allocator` | [`RankAllocator`]: all of that, step by step |
 //! | `optimizer` | [`AdaLoraOptimizer`]: the allocator in the optimizer's step |
-//! | `prune` | [`RankAllocator::pruned`], [`prune_zeros`]: the matrices without dropped triplets, as they are saved |
+//! | `prune` | [`RankAllocator::pruned`], [`prune_zeros`], [`prune_to`]: the matrices without dropped triplets, as they are saved |
 //! | `state` | [`RankAllocator::to_bytes`], [`RankAllocator::resumed`] |
 //! | `report` | [`AllocationReport`] of a step, [`Summary`] of a run |
 //! | `error` | [`Error`]: one variant per cause |
@@ -102,9 +102,9 @@ pub use allocator::{ImportanceGradients, RankAllocator};
 pub use budget::{Fate, MaskToBudget, Ranking, SiteScores, TopBudget};
 pub use config::AdaLoraConfig;
 pub use error::{Error, Result};
-pub use optimizer::AdaLoraOptimizer;
+pub use optimizer::{AdaLoraOptimizer, Order};
 pub use orthogonality::orthogonality;
 pub use peft_core::Bias;
-pub use prune::prune_zeros;
+pub use prune::{prune_to, prune_zeros};
 pub use report::{Allocation, AllocationReport, RankPattern, Summary};
 pub use schedule::{Phase, Schedule};

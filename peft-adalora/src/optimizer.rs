@@ -9,13 +9,25 @@ use peft_core::Adapters;
 
 use crate::{AdaLoraConfig, AllocationReport, MaskToBudget, RankAllocator, Result, Summary, SvdLinear, TopBudget};
 
+/// When the allocator acts within a step.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Order {
+    /// Backward, optimizer, allocation: PEFT's order, in which a dropped singular value is 0 after the step.
+    #[default]
+    AfterStep,
+    /// Backward, allocation, optimizer: the order of LINGO's released trainer. The optimizer moves a singular value again
+    /// right after it was dropped, so that pruning changes what the model predicts ([`crate::prune_to`]).
+    BeforeStep,
+}
+
 /// Any optimizer of Burn's with a rank allocator behind it.
 ///
-/// The order is PEFT's: backward, optimizer step, importance and allocation. Importance is taken from the gradients as
+/// The order is PEFT's ([`Order`]): backward, optimizer step, importance and allocation. Importance is taken from the gradients as
 /// they are handed in: clip them before (clipping that is built into the optimizer is not seen by it).
 pub struct AdaLoraOptimizer<R = TopBudget> {
     inner: ModuleOptimizer,
     allocator: RankAllocator<R>,
+    order: Order,
 }
 
 impl AdaLoraOptimizer<TopBudget> {
@@ -35,10 +47,22 @@ impl AdaLoraOptimizer<TopBudget> {
 impl<R: MaskToBudget> AdaLoraOptimizer<R> {
     /// `inner` with `allocator` behind it; also to resume, with what both remembered.
     pub fn from_parts(inner: impl Into<ModuleOptimizer>, allocator: RankAllocator<R>) -> Self {
-        AdaLoraOptimizer { inner: inner.into(), allocator }
+        AdaLoraOptimizer { inner: inner.into(), allocator, order: Order::default() }
     }
 
-    /// One step: of the optimizer, then of the allocator. `module` is the adapters, or whatever contains them
+    /// With another order of optimizer and allocator.
+    #[must_use]
+    pub fn with_order(mut self, order: Order) -> Self {
+        self.order = order;
+        self
+    }
+
+    /// When the allocator acts within a step.
+    pub fn order(&self) -> Order {
+        self.order
+    }
+
+    /// One step of the optimizer and of the allocator, by default in this order. `module` is the adapters, or whatever contains them
     /// beside other things that are trained.
     ///
     /// # Errors
@@ -50,16 +74,16 @@ impl<R: MaskToBudget> AdaLoraOptimizer<R> {
         grads: GradientsParams,
     ) -> Result<(M, AllocationReport)> {
         let kept = self.allocator.gradients(&grads);
-        let module = self.inner.step(lr, module, grads);
-        self.allocator.update_and_allocate(module, &kept)
-    }
-
-    /// The same optimizer, of a type that does not say by which rule it allocates.
-    pub fn boxed(self) -> AdaLoraOptimizer<Box<dyn MaskToBudget + Send>>
-    where
-        R: Send + 'static,
-    {
-        AdaLoraOptimizer { inner: self.inner, allocator: self.allocator.boxed() }
+        match self.order {
+            Order::AfterStep => {
+                let module = self.inner.step(lr, module, grads);
+                self.allocator.update_and_allocate(module, &kept)
+            }
+            Order::BeforeStep => {
+                let (module, report) = self.allocator.update_and_allocate(module, &kept)?;
+                Ok((self.inner.step(lr, module, grads), report))
+            }
+        }
     }
 
     /// The optimizer, for its own state.

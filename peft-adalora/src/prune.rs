@@ -44,6 +44,24 @@ pub fn prune_zeros(config: &AdaLoraConfig, adapters: &Adapters<SvdLinear>) -> (A
     prune(config, adapters, &adapters.iter().map(|(path, a)| (path.to_owned(), kept(a))).collect())
 }
 
+/// `config` and `adapters` with the triplets of `pattern` alone, whatever the values of the others. Where those are not 0,
+/// as with [`crate::Order::BeforeStep`], what is saved predicts something else than what was trained.
+///
+/// # Errors
+/// [`Error::MissingAdapter`] if the pattern lacks a layer or has another number of triplets for it.
+pub fn prune_to(
+    config: &AdaLoraConfig,
+    adapters: &Adapters<SvdLinear>,
+    pattern: &RankPattern,
+) -> Result<(AdaLoraConfig, Adapters<SvdLinear>)> {
+    for (path, adapter) in adapters.iter() {
+        if pattern.get(path).is_none_or(|kept| kept.len() != adapter.rank()) {
+            return Err(Error::MissingAdapter { path: path.to_owned(), parameter: PARAMETERS[1] });
+        }
+    }
+    Ok(prune(config, adapters, pattern))
+}
+
 /// `pattern` has an entry for every adapter.
 fn prune(
     config: &AdaLoraConfig,

@@ -12,12 +12,14 @@
 mod config;
 mod genome;
 pub mod json;
+mod prompt;
 mod read;
 mod tensors;
 mod write;
 
 pub use config::FolderConfig;
 pub use genome::{BaseModel, GenomeAdapter, sha256_of_files};
+pub use prompt::{LoadedPrompt, PROMPT, PromptContents, prompt_tensors, write_prompt_folder};
 pub use read::{AdapterFolder, Loaded};
 pub(crate) use tensors::filled;
 pub use tensors::{HostTensor, SiteTensors};

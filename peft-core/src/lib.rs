@@ -86,8 +86,8 @@ pub use bound::Bound;
 pub use copies::{Bias, CopyRule};
 pub use error::{Error, Result};
 pub use folder::{
-    AdapterFolder, BaseModel, Contents, FolderConfig, GenomeAdapter, HostTensor, Loaded, SiteTensors, sha256_of_files,
-    write_folder,
+    AdapterFolder, BaseModel, Contents, FolderConfig, GenomeAdapter, HostTensor, Loaded, LoadedPrompt, PromptContents,
+    SiteTensors, sha256_of_files, write_folder, write_prompt_folder,
 };
 pub use hooks::{Hooks, Plain, embedding, layer_norm, linear, matrix, vector};
 pub use merge::{MergeReport, Merged, MergedSite, PROBE_ROWS};

@@ -3,6 +3,7 @@
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
 
+use burn::optim::ModuleOptimizer;
 use burn::tensor::activation::log_softmax;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use model_zoo::checkpoint::Checkpoint;
@@ -11,6 +12,7 @@ use model_zoo::{Base, Purpose, TokenBatch};
 use peft_core::Hooks;
 use serde_json::Value;
 
+use super::adamw::TorchAdamW;
 use crate::{Error, Result};
 
 /// An error about a file of the case.
@@ -26,6 +28,9 @@ pub(super) struct Case {
     pub(super) tensors: Checkpoint,
     mask: Vec<i64>,
     labels: Vec<i64>,
+    rows: usize,
+    /// Positions that the method puts before the tokens of each row.
+    pub(super) virtual_tokens: usize,
 }
 
 impl Case {
@@ -36,7 +41,8 @@ impl Case {
         let tensors = open(dir.join("trace.safetensors"))?;
         let ints = |name: &str| tensors.read_i64(name).map_err(broken(tensors.path()));
         let (mask, labels) = (ints("attention_mask")?, ints("labels")?);
-        Ok(Case { dir: dir.to_owned(), json, tensors, mask, labels })
+        let rows = tensors.shape("input_ids").and_then(|s| s.first().copied()).unwrap_or_default();
+        Ok(Case { dir: dir.to_owned(), json, tensors, mask, labels, rows, virtual_tokens: 0 })
     }
 
     fn trace(&self) -> PathBuf {
@@ -56,7 +62,7 @@ impl Case {
         self.json.pointer(pointer).filter(|v| !v.is_null())
     }
 
-    fn text(&self, pointer: &str) -> Result<&str> {
+    pub(super) fn text(&self, pointer: &str) -> Result<&str> {
         self.at(pointer, "a text", Value::as_str)
     }
 
@@ -72,6 +78,15 @@ impl Case {
     /// A recorded tensor's values.
     pub(super) fn tensor(&self, name: &str) -> Result<Vec<f32>> {
         self.tensors.read_f32(name).map_err(broken(self.tensors.path()))
+    }
+
+    /// The optimizer of the run.
+    pub(super) fn optimizer(&self) -> Result<ModuleOptimizer> {
+        Ok(ModuleOptimizer::from(TorchAdamW {
+            betas: [self.number("/optimizer/betas/0")?, self.number("/optimizer/betas/1")?],
+            epsilon: self.number("/optimizer/eps")?,
+            weight_decay: self.number("/optimizer/weight_decay")?,
+        }))
     }
 
     pub(super) fn is_causal_lm(&self) -> Result<bool> {
@@ -109,9 +124,17 @@ impl Case {
         if !self.is_causal_lm()? {
             return Ok(values.to_vec());
         }
-        let width = values.len() / self.mask.len();
-        let rows = values.chunks(width.max(1)).zip(&self.mask).filter(|(_, m)| **m == 1);
+        let mask = self.behind_virtual_tokens(&self.mask, 1);
+        let width = values.len() / mask.len();
+        let rows = values.chunks(width.max(1)).zip(&mask).filter(|(_, m)| **m == 1);
         Ok(rows.flat_map(|(row, _)| row.to_vec()).collect())
+    }
+
+    /// `values`, one a token, with `fill` for each virtual token.
+    fn behind_virtual_tokens(&self, values: &[i64], fill: i64) -> Vec<i64> {
+        let seq = (values.len() / self.rows.max(1)).max(1);
+        let rows = values.chunks(seq);
+        rows.flat_map(|row| std::iter::repeat_n(fill, self.virtual_tokens).chain(row.iter().copied())).collect()
     }
 
     /// Mean cross entropy: of labels, or of each next token, where -100 counts for nothing.
@@ -121,7 +144,8 @@ impl Case {
             Logits::Tokens(logits) => {
                 let [rows, seq, width] = logits.dims();
                 let logits = logits.clone().narrow(1, 0, seq - 1).reshape([rows * (seq - 1), width]);
-                let next: Vec<i64> = self.labels.chunks(seq).flat_map(|row| row[1..].to_vec()).collect();
+                let labels = self.behind_virtual_tokens(&self.labels, -100); // the last of them predicts the first token
+                let next: Vec<i64> = labels.chunks(seq).flat_map(|row| row[1..].to_vec()).collect();
                 cross_entropy(logits, &next)
             }
         }

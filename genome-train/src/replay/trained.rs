@@ -16,9 +16,7 @@ use peft_core::{
 use super::case::{Logits, broken};
 use super::method::Replayed;
 use crate::Result;
-
-/// The output heads of the models, which no adapter is for.
-const HEADS: &[&str] = &["classifier", "score", "lm_head", "cls"];
+use crate::tuning::HEADS;
 
 /// Adapters, and the head of PEFT's `modules_to_save`.
 #[derive(Module, Debug)]
@@ -35,7 +33,7 @@ impl<A: FolderAdapter> Trained<A> {
     pub(super) fn read<C: Replayed<Adapter = A>>(dir: &Path, base: &Base, device: &Device) -> Result<(C, Self)> {
         let folder = AdapterFolder::read(dir)?;
         let config: C = folder.config()?;
-        let layers = config.layers(HEADS).lenient(base);
+        let layers = config.layers(&HEADS).lenient(base);
         let loaded = folder.load(Adapters::attach(base, &layers, &config, 0, device)?)?;
         let tensors: Tensors =
             loaded.modules.iter().map(|(n, t)| (n.clone(), (t.shape().to_vec(), t.values().to_vec()))).collect();
@@ -66,23 +64,23 @@ impl<A: FolderAdapter> Trained<A> {
         let all = adapter_tensors(&self.adapters).into_iter().chain(head);
         all.map(|(name, tensor)| (in_memory(&name, saved), tensor)).collect()
     }
+}
 
-    /// The module with each parameter's gradient in its place; 0 for what the loss does not depend on.
-    pub(super) fn gradients(&self, gradients: &Gradients) -> Self {
-        struct Replace<'a>(&'a Gradients);
-        impl ModuleMapper for Replace<'_> {
-            fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-                let value = param.val();
-                let gradient = value.grad(self.0).unwrap_or_else(|| value.without_autodiff().zeros_like());
-                Param::initialized(param.id, gradient)
-            }
+/// A module with each parameter's gradient in its place; 0 for what the loss does not depend on.
+pub(super) fn gradients_of<M: Module>(module: &M, gradients: &Gradients) -> M {
+    struct Replace<'a>(&'a Gradients);
+    impl ModuleMapper for Replace<'_> {
+        fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+            let value = param.val();
+            let gradient = value.grad(self.0).unwrap_or_else(|| value.without_autodiff().zeros_like());
+            Param::initialized(param.id, gradient)
         }
-        self.clone().map(&mut Replace(gradients))
     }
+    module.clone().map(&mut Replace(gradients))
 }
 
 /// A module's tensors in torch's layout.
-fn host<M: Module>(module: &M) -> Named {
+pub(super) fn host<M: Module>(module: &M) -> Named {
     let tensor = |(shape, values): (Vec<usize>, Vec<f32>)| {
         HostTensor::new(shape, values).expect("an exported tensor has the values that its shape says")
     };

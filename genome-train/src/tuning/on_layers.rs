@@ -8,11 +8,12 @@ use burn::module::Module;
 use burn::optim::ModuleOptimizer;
 use burn::tensor::{Device, Tensor};
 use model_zoo::Base;
-use peft_adalora::{AdaLoraConfig, AdaLoraOptimizer, SvdLinear, orthogonality, prune_zeros};
+use peft_adalora::{AdaLoraConfig, AdaLoraOptimizer, RankAllocator, SvdLinear, TopBudget, orthogonality, prune_zeros};
 use peft_core::{
     AdapterFolder, Adapters, Contents, FolderAdapter, FolderConfig, Hooks, HostTensor, LinearAdapter, Method,
     Selection, write_folder,
 };
+use peft_lingo::Rule;
 use peft_lora::{Ia3Config, LoraConfig};
 
 use super::{Beside, HEADS, Tuning};
@@ -83,7 +84,8 @@ impl LayerMethod for AdaLoraConfig {
     }
 
     fn stepper(&self, optimizer: ModuleOptimizer, adapters: &Adapters<SvdLinear>) -> Result<Stepper> {
-        Ok(Stepper::adalora(AdaLoraOptimizer::new(optimizer, self, adapters)?))
+        let allocator = RankAllocator::with_rule(self, adapters, Rule::AdaLora(TopBudget))?;
+        Ok(Stepper::adalora(AdaLoraOptimizer::from_parts(optimizer, allocator)))
     }
 
     fn saved(&self, adapters: &Adapters<SvdLinear>) -> (Self, Adapters<SvdLinear>) {

@@ -25,7 +25,7 @@ pub struct AdapterFolder {
     config: Map<String, Value>,
     config_text: Vec<u8>,
     genome: Option<GenomeAdapter>,
-    tensors: Pool,
+    pub(super) tensors: Pool,
 }
 
 /// What [`AdapterFolder::load`] makes of a folder.
@@ -178,7 +178,7 @@ impl AdapterFolder {
         Ok(Loaded { adapters, modules, base_layers })
     }
 
-    fn modules_to_save(&self) -> Vec<String> {
+    pub(super) fn modules_to_save(&self) -> Vec<String> {
         let list = self.config.get("modules_to_save").and_then(Value::as_array);
         list.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
     }
@@ -218,6 +218,6 @@ fn plain_names(tensors: BTreeMap<String, HostTensor>, file: &Path) -> Result<BTr
 }
 
 /// The module that a tensor belongs to.
-fn parent(name: &str) -> &str {
+pub(super) fn parent(name: &str) -> &str {
     name.rsplit_once('.').map_or("", |(module, _)| module)
 }

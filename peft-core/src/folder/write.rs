@@ -40,12 +40,24 @@ pub struct Contents<'a, A, C> {
 /// [`Error::WontReplace`] if `dir` is a directory that is neither empty nor an adapter folder, or has
 /// directories in it; [`Error::NotFinite`]; [`Error::Config`]; [`Error::Io`].
 pub fn write_folder<A: FolderAdapter, C: FolderConfig>(dir: &Path, contents: &Contents<'_, A, C>) -> Result<()> {
+    let tensors = tensors(dir, contents)?;
+    write_files(dir, contents.config, contents.base_model, &tensors, contents.genome)
+}
+
+/// The files of an adapter folder, from every tensor under its name in the file; see [`write_folder`].
+pub(super) fn write_files<C: FolderConfig>(
+    dir: &Path,
+    settings: &C,
+    base_model: Option<&str>,
+    tensors: &BTreeMap<String, HostTensor>,
+    genome: Option<&GenomeAdapter>,
+) -> Result<()> {
     // A link is followed, so that what it points to is replaced and not the link.
     let dir = if dir.exists() { dir.canonicalize().map_err(Error::io(dir))? } else { dir.to_owned() };
     let files = [
-        (CONFIG_FILE, Some(config::to_json(contents.config, contents.base_model, &dir.join(CONFIG_FILE))?)),
-        (TENSORS_FILE, Some(to_safetensors(&dir.join(TENSORS_FILE), &tensors(&dir, contents)?)?)),
-        (GENOME_FILE, contents.genome.map(|genome| json(&dir.join(GENOME_FILE), genome)).transpose()?),
+        (CONFIG_FILE, Some(config::to_json(settings, base_model, &dir.join(CONFIG_FILE))?)),
+        (TENSORS_FILE, Some(to_safetensors(&dir.join(TENSORS_FILE), tensors)?)),
+        (GENOME_FILE, genome.map(|genome| json(&dir.join(GENOME_FILE), genome)).transpose()?),
     ];
     let kept = other_files(&dir)?;
     let parent = match dir.parent() {
