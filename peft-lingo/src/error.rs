@@ -40,7 +40,9 @@ pub enum Error {
         known: Vec<String>,
     },
     /// A context in which no token is left for a sequence.
-    #[error("a context of {max_tokens} tokens is too short for a prompt of {prompt} and a sequence: raise it, or shorten the prompt")]
+    #[error(
+        "a context of {max_tokens} tokens is too short for a prompt of {prompt} and a sequence: raise it, or shorten the prompt"
+    )]
     ContextTooShort {
         /// Tokens of the context.
         max_tokens: usize,

@@ -5,9 +5,7 @@ use std::path::Path;
 
 use burn::module::{Module, ModuleDisplay, Param};
 use burn::tensor::{Device, Tensor, TensorData};
-use peft_core::{
-    AdapterFolder, FolderConfig, GenomeAdapter, Hooks, HostTensor, PromptContents, write_prompt_folder,
-};
+use peft_core::{AdapterFolder, FolderConfig, GenomeAdapter, Hooks, HostTensor, PromptContents, write_prompt_folder};
 
 use crate::parameters::Source;
 use crate::{ModelShape, Result};

@@ -276,9 +276,10 @@ impl PromptMethod for PrefixTuningConfig {
         let rng = &mut stream(seed, "prefix");
         let (d, hidden) = (if self.prefix_projection { width } else { all }, self.encoder_hidden_size.unwrap_or(width));
         let embedding = table(normal(rng, n * d), [n, d], device);
-        let transform = self
-            .prefix_projection
-            .then(|| PrefixProjection { first: linear(rng, width, hidden, device), second: linear(rng, hidden, all, device) });
+        let transform = self.prefix_projection.then(|| PrefixProjection {
+            first: linear(rng, width, hidden, device),
+            second: linear(rng, hidden, all, device),
+        });
         self.prefix(embedding, transform)
     }
 

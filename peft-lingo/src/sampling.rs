@@ -75,7 +75,9 @@ impl Sampling {
         };
         Ok(match self {
             Sampling::AdaLora => Rule::AdaLora(TopBudget),
-            Sampling::Released { share: s } => Rule::Released(Released { share: share(s)?, draws: Draws::Seeded(seed) }),
+            Sampling::Released { share: s } => {
+                Rule::Released(Released { share: share(s)?, draws: Draws::Seeded(seed) })
+            }
             Sampling::Described { share: s } => Rule::Described(Described::new(share(s)?, seed)),
             Sampling::Annealed { temperature } => {
                 if !(temperature >= 0.0 && temperature.is_finite()) {

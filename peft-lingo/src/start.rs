@@ -35,8 +35,5 @@ pub(crate) fn uniform<const D: usize>(
 /// A layer as `torch.nn.Linear` starts: weight and bias from U(-1/√d_in, 1/√d_in).
 pub(crate) fn linear(rng: &mut ChaCha8Rng, d_in: usize, d_out: usize, device: &Device) -> Linear {
     let bound = (d_in.max(1) as f64).sqrt().recip();
-    Linear {
-        weight: uniform(rng, [d_in, d_out], bound, device),
-        bias: Some(uniform(rng, [d_out], bound, device)),
-    }
+    Linear { weight: uniform(rng, [d_in, d_out], bound, device), bias: Some(uniform(rng, [d_out], bound, device)) }
 }

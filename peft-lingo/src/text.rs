@@ -153,7 +153,11 @@ fn filled(template: &str, domain: &str, task: &str) -> Result<TextPrompt, String
     };
     let before = fill(before)?;
     let prefix = before.trim_end_matches(' ');
-    Ok(TextPrompt { prefix: prefix.to_owned(), before_sequence: before[prefix.len()..].to_owned(), suffix: fill(behind)? })
+    Ok(TextPrompt {
+        prefix: prefix.to_owned(),
+        before_sequence: before[prefix.len()..].to_owned(),
+        suffix: fill(behind)?,
+    })
 }
 
 impl TextPrompt {

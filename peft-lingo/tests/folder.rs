@@ -36,7 +36,8 @@ fn saved_and_read_again_to_the_bit() {
             save(dir.path(), &config, &prompt, &head(), Some("base"), None).unwrap();
             let found = load::<C>(AdapterFolder::read(dir.path()).unwrap(), &MODEL, &Device::default()).unwrap();
             assert_eq!(found.config, config, "{name}");
-            let bits = |p: &C::Prompt| p.prompt_embeddings().to_data().iter::<f32>().map(f32::to_bits).collect::<Vec<_>>();
+            let bits =
+                |p: &C::Prompt| p.prompt_embeddings().to_data().iter::<f32>().map(f32::to_bits).collect::<Vec<_>>();
             assert_eq!(bits(&found.prompt), bits(&prompt), "{name}");
             assert_eq!(found.modules, head(), "{name}");
         }
@@ -54,7 +55,9 @@ fn message<C: PromptMethod>(dir: &Path, change: impl FnOnce(&mut Value)) -> Stri
     let mut json = serde_json::from_str(&text).unwrap();
     change(&mut json);
     std::fs::write(&file, json.to_string()).unwrap();
-    let found = AdapterFolder::read(dir).map_err(peft_lingo::Error::from).and_then(|f| load::<C>(f, &MODEL, &Device::default()));
+    let found = AdapterFolder::read(dir)
+        .map_err(peft_lingo::Error::from)
+        .and_then(|f| load::<C>(f, &MODEL, &Device::default()));
     std::fs::write(&file, text).unwrap();
     found.map(|_| ()).unwrap_err().to_string()
 }
@@ -74,7 +77,10 @@ fn what_does_not_fit_is_named() {
         let found = message::<PrefixTuningConfig>(dir.path(), change);
         assert!(wanted.iter().all(|w| found.contains(w)), "{found}");
     };
-    check(|j| j["num_virtual_tokens"] = json!(4), &["prompt_embeddings", "[4, 24]", "[5, 24]", "adapter_model.safetensors"]);
+    check(
+        |j| j["num_virtual_tokens"] = json!(4),
+        &["prompt_embeddings", "[4, 24]", "[5, 24]", "adapter_model.safetensors"],
+    );
     check(|j| j["num_layers"] = json!(3), &["num_layers = 3", "the model's is 2"]);
     check(|j| j["token_dim"] = json!(8), &["token_dim = 8", "the model's is 6"]);
     check(|j| j["num_transformer_submodules"] = json!(2), &["num_transformer_submodules = 2"]);

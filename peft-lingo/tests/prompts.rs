@@ -11,9 +11,7 @@ use common::{Check, DECODERS, ENCODERS, base, bits, for_all_methods, from_words,
 use model_zoo::heads::{Head, HeadConfig};
 use model_zoo::{Base, Side, TokenBatch, seed};
 use peft_core::{Adapters, Hooks, Plain};
-use peft_lingo::{
-    Error, PrefixTuningConfig, Prompt, PromptMethod, PromptTuningConfig, PromptTuningInit, Vocabulary,
-};
+use peft_lingo::{Error, PrefixTuningConfig, Prompt, PromptMethod, PromptTuningConfig, PromptTuningInit, Vocabulary};
 use peft_lora::LoraConfig;
 use proptest::prelude::*;
 

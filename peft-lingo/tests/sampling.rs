@@ -7,8 +7,8 @@ use burn::nn::{Linear, LinearConfig};
 use burn::optim::{AdamWConfig, GradientsParams};
 use burn::tensor::{Device, Tensor, TensorData};
 use peft_adalora::{
-    AdaLoraConfig, AdaLoraOptimizer, Fate, MaskToBudget, RankAllocator, Ranking, Schedule, SiteScores, Summary, SvdLinear,
-    TopBudget,
+    AdaLoraConfig, AdaLoraOptimizer, Fate, MaskToBudget, RankAllocator, Ranking, Schedule, SiteScores, Summary,
+    SvdLinear, TopBudget,
 };
 use peft_core::{Adapters, Hooks, Targets, linear};
 use peft_lingo::{Described, Draws, Released, Rule, Sampling, released_start, schedule_of};

@@ -4,7 +4,8 @@ use burn::module::Module;
 use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::tensor::Tensor;
 use peft_adalora::{
-    AdaLoraConfig, AdaLoraOptimizer, AllocationReport, Order, RankAllocator, RankPattern, SvdLinear, orthogonality, prune_to,
+    AdaLoraConfig, AdaLoraOptimizer, AllocationReport, Order, RankAllocator, RankPattern, SvdLinear, orthogonality,
+    prune_to,
 };
 use peft_core::{Adapters, FolderAdapter, FolderConfig, Method, Selection};
 use peft_lingo::Rule;
