@@ -68,7 +68,7 @@ impl Replayed for AdaLoraConfig {
     fn stepper(&self, inner: ModuleOptimizer, adapters: &Adapters<SvdLinear>, case: &Case) -> Result<Stepper, String> {
         let (rule, order) = lingo::rule(case).map_err(|e| e.to_string())?;
         let allocator = RankAllocator::with_rule(self, adapters, rule).map_err(|e| e.to_string())?;
-        Ok(Stepper::AdaLora(AdaLoraOptimizer::from_parts(inner, allocator).with_order(order)))
+        Ok(Stepper::AdaLora(Box::new(AdaLoraOptimizer::from_parts(inner, allocator).with_order(order))))
     }
 
     fn saved(&self, stepper: &Stepper, adapters: &Adapters<SvdLinear>) -> Result<(Self, Adapters<SvdLinear>), String> {
@@ -90,7 +90,7 @@ pub(super) type Allocated = (AllocationReport, Option<RankPattern>);
 /// The optimizer of a run.
 pub(super) enum Stepper {
     Plain(ModuleOptimizer),
-    AdaLora(AdaLoraOptimizer<Rule>),
+    AdaLora(Box<AdaLoraOptimizer<Rule>>),
 }
 
 impl Stepper {
