@@ -13,6 +13,7 @@ use crate::train_tokenizer::TrainTokenizerArgs;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use model_zoo::Pooling;
 use model_zoo::packed::Bits;
+use peft_lingo::Sampling;
 use std::path::PathBuf;
 
 /// Fine-tunes DNA language models cheaply, predicts and embeds.
@@ -170,6 +171,94 @@ pub(crate) enum MethodName {
     Adalora,
     /// A scale for each feature of keys, values and feed-forward layers; no rank (Liu et al. 2022)
     Ia3,
+    /// Keys and values before those of the sequence, in every layer (Li and Liang 2021; P-tuning v2, Liu et al. 2022)
+    Prefix,
+    /// Virtual tokens before the sequence (Lester et al. 2021)
+    Prompt,
+    /// Virtual tokens that a small network makes (Liu et al. 2021)
+    Ptuning,
+    /// For OPT and LLaMA: a text prompt about the data set, and AdaLoRA with sampled ranks (Zhan et al. 2024)
+    Lingo,
+}
+
+/// Which text stands around a sequence.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PromptName {
+    /// None
+    None,
+    /// What is true of the data set
+    Right,
+    /// What is true of another one
+    Wrong,
+    /// The right words in another order
+    Shuffled,
+}
+
+/// How bases are written behind a text prompt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum BasesName {
+    /// As the model's tokenizer reads the letters
+    Tokens,
+    /// One token each, its embedding a trained projection of four numbers
+    OneHot,
+    /// One token each, by the ids of LINGO's released code
+    Released,
+}
+
+/// How AdaLoRA's ranks are allocated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SamplingName {
+    /// The best ones stay
+    Adalora,
+    /// As LINGO's released code drops them by chance
+    Released,
+    /// As LINGO's paper describes it: pruned ones may come back
+    Described,
+    /// Chance that fades until the best ones stay
+    Annealed,
+}
+
+impl From<SamplingName> for Sampling {
+    fn from(name: SamplingName) -> Self {
+        match name {
+            SamplingName::Adalora => Self::AdaLora,
+            SamplingName::Released => Self::RELEASED,
+            SamplingName::Described => Self::DESCRIBED,
+            SamplingName::Annealed => Self::ANNEALED,
+        }
+    }
+}
+
+/// What stands before or around a sequence, and how ranks are sampled.
+#[derive(Debug, Args)]
+pub(crate) struct LingoArgs {
+    /// Virtual tokens of prefix, prompt and ptuning
+    #[arg(long, default_value_t = 20, value_name = "N")]
+    pub(crate) virtual_tokens: usize,
+    /// Make the prefix with a small network while it is trained
+    #[arg(long)]
+    pub(crate) prefix_projection: bool,
+    /// Let prompt tuning start from the embeddings of this text; default random rows of the vocabulary
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) start_text: Option<String>,
+    /// How ranks are allocated, with adalora and lingo; default adalora and annealed
+    #[arg(long, value_enum)]
+    pub(crate) sampling: Option<SamplingName>,
+    /// Text around each sequence, for OPT and LLaMA; default right with lingo, else none
+    #[arg(long, value_enum)]
+    pub(crate) prompt: Option<PromptName>,
+    /// Data set whose prompt it is; default the name of the data folder
+    #[arg(long, value_name = "NAME")]
+    pub(crate) prompt_name: Option<String>,
+    /// Template of the prompt: default, or released, LINGO's own
+    #[arg(long, default_value = "default", value_name = "NAME")]
+    pub(crate) prompt_template: String,
+    /// Templates and prompts of your own (TOML; the form: peft-lingo/prompts.toml)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) prompts: Option<PathBuf>,
+    /// How bases are written behind a text prompt
+    #[arg(long, value_enum, default_value = "tokens")]
+    pub(crate) bases: BasesName,
 }
 
 /// How LoRA's factors start.
@@ -199,7 +288,8 @@ pub(crate) enum HeadName {
 #[derive(Debug, Args)]
 #[command(after_help = "The data folder holds train.csv, dev.csv and test.csv with the header sequence,label.\n\
     The best adapter on dev is kept; test.csv is read once, at the end.\n\n\
-    Example:\n  genome finetune --base base-tiny --data my-promoters --method lora --out my-adapter")]
+    Example:\n  genome finetune --base base-tiny --data my-promoters --method lora --out my-adapter\n  \
+    genome finetune --base SmolLM2-135M --data gue_prom_core_tata --method lingo --learning-rate 5e-4 --out tata")]
 pub(crate) struct FinetuneArgs {
     /// A model folder (config.json, weights, tokenizer), a name of the Hugging Face hub, or base-tiny, which is built in
     #[arg(long, default_value = crate::bases::BASE_TINY, value_name = "DIR")]
@@ -230,6 +320,8 @@ pub(crate) struct FinetuneArgs {
     /// Layers to adapt: names divided by commas, one regular expression as re:PATTERN, or all-linear; default the family's
     #[arg(long, value_name = "LAYERS")]
     pub(crate) targets: Option<String>,
+    #[command(flatten)]
+    pub(crate) lingo: LingoArgs,
     /// Passes over the training data
     #[arg(long, default_value_t = 10.0)]
     pub(crate) epochs: f64,
@@ -248,9 +340,9 @@ pub(crate) struct FinetuneArgs {
     /// Weigh labels so that rare ones count as much as frequent ones
     #[arg(long)]
     pub(crate) balanced: bool,
-    /// Which classification head
-    #[arg(long, value_enum, default_value = "position")]
-    pub(crate) head: HeadName,
+    /// Which classification head; default position, with lingo original
+    #[arg(long, value_enum)]
+    pub(crate) head: Option<HeadName>,
     /// Longest sequence in tokens, longer ones are cut; 0: what the base allows
     #[arg(long, default_value_t = 0)]
     pub(crate) max_tokens: usize,

@@ -81,7 +81,7 @@ fn write_packed(args: &ConvertCheckpointArgs, bits: Bits) -> Result<Outcome> {
     let (base, packed) = Quantised::pack(loaded.base, QuantiseConfig::new(bits));
     std::fs::create_dir_all(out).with_context(|| out.display().to_string())?;
     packed.save(&base, &loaded.sha256, out)?;
-    write_tokenizer(args)?;
+    write_tokenizer(args, base.vocab_size())?;
     let (layers, bytes) = (packed.layers(), system::human_bytes(packed.bytes() as u64));
     eprintln!("wrote {}, {layers} layers in {bytes}, to {}", base.config().family(), out.display());
     Ok(Outcome::Found)
@@ -108,12 +108,20 @@ fn write_folder(args: &ConvertCheckpointArgs, base: &Base, tensors: &Tensors) ->
         _ => "float32".into(),
     };
     write_json(&out.join("config.json"), &config)?;
-    write_tokenizer(args)
+    write_tokenizer(args, base.vocab_size())
 }
 
-fn write_tokenizer(args: &ConvertCheckpointArgs) -> Result<()> {
+/// The tokenizer in a form that folders have; `vocab`: the model's number of tokens.
+fn write_tokenizer(args: &ConvertCheckpointArgs, vocab: usize) -> Result<()> {
     let out = &args.out;
-    match gguf_tokenizer(args)? {
+    let tokenizer = match &args.tokenizer {
+        Some(file) if file.extension().is_some_and(|e| e == "bin") => {
+            let bytes = std::fs::read(file).with_context(|| file.display().to_string())?;
+            Some(GgufTokenizer::from_llama2c(&file.display().to_string(), &bytes, vocab)?)
+        }
+        _ => gguf_tokenizer(args)?,
+    };
+    match tokenizer {
         Some(tokenizer) => write_json(&out.join("tokenizer.json"), &tokenizer.to_tokenizer_json()?),
         None => copy_tokenizer(args.tokenizer.as_deref().unwrap_or(&args.from), out),
     }

@@ -1,10 +1,11 @@
 //! `genome finetune`: adapters and a head from labelled sequences.
 
-use crate::args::{FinetuneArgs, HeadName};
+use crate::args::{FinetuneArgs, HeadName, MethodName};
 use crate::device::Chosen;
+use crate::method::{Wanted, task_prompt};
 use crate::output::{check_out, write_json};
 use crate::ui::{show, thousands};
-use crate::{Outcome, bases, method, system};
+use crate::{Outcome, bases, system};
 use anyhow::Result;
 use genome_formats::{DatasetDir, LabelSet, LabelledFile};
 use genome_train::classifier::{Classifier, Task};
@@ -12,8 +13,10 @@ use genome_train::examples::Examples;
 use genome_train::finetune::{Data, FinetuneConfig, Finetuned, finetune, score};
 use genome_train::foundation::Foundation;
 use genome_train::metrics::{Confusion, Scores};
+use genome_train::task_prompt::TaskPrompt;
 use genome_train::tuning::AnyMethod;
 use model_zoo::Purpose;
+use model_zoo::heads::HeadKind;
 use std::path::Path;
 use std::time::Instant;
 
@@ -22,10 +25,13 @@ pub(crate) fn run(args: &FinetuneArgs) -> Result<Outcome> {
     check_out(&args.out, args.force)?;
     let data = DatasetDir::open(&args.data)?;
     let foundation = bases::open_in(&args.bits, &args.base, Purpose::Encode, &chosen.device)?;
-    let head = match args.head {
-        HeadName::Position => model_zoo::heads::HeadKind::Position,
+    let is_lingo = args.method == MethodName::Lingo;
+    let head = match args.head.unwrap_or(if is_lingo { HeadName::Original } else { HeadName::Position }) {
+        HeadName::Position => HeadKind::Position,
         HeadName::Original => foundation.base.original_head(),
     };
+    let prompt = task_prompt(&args.lingo, args.method, &args.data, args.seed, &foundation)?;
+    let wanted = Wanted::of(args, &foundation)?;
     let config = FinetuneConfig {
         batch_size: args.batch_size,
         epochs: args.epochs,
@@ -40,10 +46,16 @@ pub(crate) fn run(args: &FinetuneArgs) -> Result<Outcome> {
         ..FinetuneConfig::default()
     };
     let family = foundation.base.config();
-    let method = |steps: usize| method::named(args, &family, steps);
+    let method = |steps: usize| wanted.settings(&family, steps);
     let splits = Splits { train: data.train(), dev: data.dev(), labels: data.labels() };
-    let run =
-        Run { foundation: &foundation, config: &config, method: &method, chosen: &chosen, plain: args.show.plain };
+    let run = Run {
+        foundation: &foundation,
+        config: &config,
+        method: &method,
+        prompt,
+        chosen: &chosen,
+        plain: args.show.plain,
+    };
     let trained = run.train(&splits, &args.out)?;
     let (scores, confusion) = run.test(&trained, &data.read_test()?, data.labels(), &args.out)?;
     report(&trained, &scores, &confusion, &splits);
@@ -64,6 +76,8 @@ pub(crate) struct Run<'a> {
     pub(crate) config: &'a FinetuneConfig,
     /// The method's settings for a run of so many steps.
     pub(crate) method: &'a dyn Fn(usize) -> Result<AnyMethod>,
+    /// What stands around each sequence.
+    pub(crate) prompt: Option<TaskPrompt>,
     pub(crate) chosen: &'a Chosen,
     pub(crate) plain: bool,
 }
@@ -80,7 +94,10 @@ impl Run<'_> {
     pub(crate) fn train(&self, splits: &Splits, out: &Path) -> Result<Trained> {
         let (foundation, config) = (self.foundation, self.config);
         config.check()?;
-        let task = config.task(foundation, splits.labels)?;
+        let task = Task { prompt: self.prompt.clone(), ..config.task(foundation, splits.labels)? };
+        if let Some(prompt) = &task.prompt {
+            eprintln!("prompt: {:?}, {} tokens", prompt.text, prompt.tokens().len());
+        }
         let data = Data::new(splits.train, splits.dev, splits.labels, foundation, &task)?;
         let schedule = config.schedule(data.train.len());
         let method = (self.method)(schedule.steps)?.for_task("SEQ_CLS", task.modules_to_save());
@@ -132,7 +149,7 @@ impl Run<'_> {
         labels: &LabelSet,
         out: &Path,
     ) -> Result<(Scores, Confusion)> {
-        let examples = Examples::new(test, labels, &*self.foundation.tokenizer, trained.task.max_tokens)?;
+        let examples = Examples::new(test, labels, &trained.task, self.foundation)?;
         let (scores, confusion) =
             score(&trained.model.classifier, &examples, &trained.task, self.foundation, &self.chosen.device);
         write_json(&out.join("eval_results.json"), &scores)?;

@@ -1,46 +1,185 @@
 //! Methods and layers by the names that the command line has for them.
 
-use crate::args::{FinetuneArgs, MethodName, StartName};
-use anyhow::Result;
+use crate::args::{BasesName, FinetuneArgs, LingoArgs, MethodName, PromptName, StartName};
+use anyhow::{Context, Result, bail};
+use genome_train::foundation::Foundation;
+use genome_train::task_prompt::{Bases, TaskPrompt};
 use genome_train::tuning::AnyMethod;
 use model_zoo::BaseConfig;
 use peft_adalora::{AdaLoraConfig, Schedule};
 use peft_core::Targets;
+use peft_lingo::{PTuningConfig, PrefixTuningConfig, PromptLibrary, PromptTuningConfig, PromptTuningInit, Sampling};
 use peft_lora::{Ia3Config, LoraConfig, Start};
+use std::path::Path;
 
-/// The settings of the method that the options name, on a base of `family`, for a run of `steps`.
-pub(crate) fn named(args: &FinetuneArgs, family: &BaseConfig, steps: usize) -> Result<AnyMethod> {
-    let lora = |change: fn(LoraConfig) -> LoraConfig| {
-        AnyMethod::Lora(change(LoraConfig {
-            r: args.rank,
-            lora_alpha: args.alpha.unwrap_or(2.0 * args.rank as f64),
-            lora_dropout: args.dropout,
-            init_lora_weights: match args.start {
-                StartName::Default => Start::KaimingUniform,
-                StartName::Gaussian => Start::Gaussian,
-                StartName::Pissa => Start::PISSA,
-                StartName::Olora => Start::Olora,
-                StartName::Orthogonal => Start::Orthogonal,
-            },
-            ..LoraConfig::for_targets(targets(args.targets.as_deref(), family))
-        }))
-    };
-    Ok(match args.method {
-        MethodName::Lora => lora(|lora| lora),
-        MethodName::Rslora => lora(|lora| LoraConfig { use_rslora: true, ..lora }),
-        MethodName::Dora => lora(|lora| LoraConfig { use_dora: true, ..lora }),
-        MethodName::Ia3 => AnyMethod::Ia3(ia3(args.targets.as_deref(), family)),
-        MethodName::Adalora => {
-            let init_r = initial_rank(args.rank);
-            AnyMethod::AdaLora(AdaLoraConfig {
-                init_r,
-                target_r: args.rank,
-                lora_alpha: args.alpha.unwrap_or(2.0 * init_r as f64),
-                lora_dropout: args.dropout,
-                ..AdaLoraConfig::for_targets(targets(args.targets.as_deref(), family), Schedule::for_steps(steps)?)
-            })
+/// A method and its settings, as somebody asks for them.
+#[derive(Debug, Clone)]
+pub(crate) struct Wanted {
+    pub(crate) method: MethodName,
+    pub(crate) rank: usize,
+    pub(crate) alpha: Option<f64>,
+    pub(crate) dropout: f64,
+    pub(crate) start: StartName,
+    /// As `--targets` has it.
+    pub(crate) targets: Option<String>,
+    pub(crate) virtual_tokens: usize,
+    pub(crate) prefix_projection: bool,
+    /// The text that prompt tuning starts from, and its ids.
+    pub(crate) start_text: Option<(String, Vec<u32>)>,
+    pub(crate) sampling: Option<Sampling>,
+}
+
+impl Wanted {
+    /// A method with the command line's defaults.
+    pub(crate) fn new(method: MethodName) -> Self {
+        Wanted {
+            method,
+            rank: 8,
+            alpha: None,
+            dropout: 0.05,
+            start: StartName::Default,
+            targets: None,
+            virtual_tokens: 20,
+            prefix_projection: false,
+            start_text: None,
+            sampling: None,
         }
-    })
+    }
+
+    /// What the options of `finetune` ask for, on `foundation`.
+    pub(crate) fn of(args: &FinetuneArgs, foundation: &Foundation) -> Result<Self> {
+        let lingo = &args.lingo;
+        if lingo.sampling.is_some() && !matches!(args.method, MethodName::Adalora | MethodName::Lingo) {
+            bail!("--sampling: only --method adalora and lingo allocate ranks");
+        }
+        if lingo.start_text.is_some() && args.method != MethodName::Prompt {
+            bail!("--start-text: only --method prompt starts from a text");
+        }
+        let start_text = lingo.start_text.as_ref().map(|text| -> Result<(String, Vec<u32>)> {
+            let found =
+                foundation.tokenizer.encode(text.as_bytes()).with_context(|| format!("--start-text {text:?}"))?;
+            let ids = found.ids.iter().zip(&found.special).filter(|(_, special)| !**special).map(|(id, _)| *id);
+            Ok((text.clone(), ids.collect()))
+        });
+        Ok(Wanted {
+            rank: args.rank,
+            alpha: args.alpha,
+            dropout: args.dropout,
+            start: args.start,
+            targets: args.targets.clone(),
+            virtual_tokens: lingo.virtual_tokens,
+            prefix_projection: lingo.prefix_projection,
+            start_text: start_text.transpose()?,
+            sampling: lingo.sampling.map(Into::into),
+            ..Self::new(args.method)
+        })
+    }
+
+    /// The settings on a base of `family`, for a run of `steps`.
+    pub(crate) fn settings(&self, family: &BaseConfig, steps: usize) -> Result<AnyMethod> {
+        let targets = || targets(self.targets.as_deref(), family);
+        let lora = |change: fn(LoraConfig) -> LoraConfig| {
+            AnyMethod::Lora(change(LoraConfig {
+                r: self.rank,
+                lora_alpha: self.alpha.unwrap_or(2.0 * self.rank as f64),
+                lora_dropout: self.dropout,
+                init_lora_weights: match self.start {
+                    StartName::Default => Start::KaimingUniform,
+                    StartName::Gaussian => Start::Gaussian,
+                    StartName::Pissa => Start::PISSA,
+                    StartName::Olora => Start::Olora,
+                    StartName::Orthogonal => Start::Orthogonal,
+                },
+                ..LoraConfig::for_targets(targets())
+            }))
+        };
+        let adalora = || -> Result<AdaLoraConfig> {
+            let init_r = initial_rank(self.rank);
+            Ok(AdaLoraConfig {
+                init_r,
+                target_r: self.rank,
+                lora_alpha: self.alpha.unwrap_or(2.0 * init_r as f64),
+                lora_dropout: self.dropout,
+                ..AdaLoraConfig::for_targets(targets(), Schedule::for_steps(steps)?)
+            })
+        };
+        let n = self.virtual_tokens;
+        Ok(match (self.method, self.sampling) {
+            (MethodName::Lora, _) => lora(|lora| lora),
+            (MethodName::Rslora, _) => lora(|lora| LoraConfig { use_rslora: true, ..lora }),
+            (MethodName::Dora, _) => lora(|lora| LoraConfig { use_dora: true, ..lora }),
+            (MethodName::Ia3, _) => AnyMethod::Ia3(ia3(self.targets.as_deref(), family)),
+            (MethodName::Adalora, None | Some(Sampling::AdaLora)) => AnyMethod::AdaLora(adalora()?),
+            (MethodName::Adalora, Some(sampling)) => AnyMethod::Sampled(adalora()?, sampling),
+            (MethodName::Lingo, sampling) => AnyMethod::Sampled(adalora()?, sampling.unwrap_or(Sampling::ANNEALED)),
+            (MethodName::Prefix, _) => AnyMethod::Prefix(PrefixTuningConfig {
+                prefix_projection: self.prefix_projection,
+                ..PrefixTuningConfig::new(n)
+            }),
+            (MethodName::Prompt, _) => {
+                let plain = PromptTuningConfig::new(n);
+                match self.start_text.clone() {
+                    None => AnyMethod::Prompt(plain, Vec::new()),
+                    Some((text, ids)) => {
+                        let config = PromptTuningConfig {
+                            prompt_tuning_init: PromptTuningInit::Text,
+                            prompt_tuning_init_text: Some(text),
+                            tokenizer_name_or_path: Some(String::new()),
+                            ..plain
+                        };
+                        AnyMethod::Prompt(config, ids)
+                    }
+                }
+            }
+            (MethodName::Ptuning, _) => AnyMethod::PTuning(PTuningConfig::new(n)),
+        })
+    }
+}
+
+/// The tokens around each sequence that the options ask for; `None` if they ask for none. `data`: the data set's folder.
+pub(crate) fn task_prompt(
+    args: &LingoArgs,
+    method: MethodName,
+    data: &Path,
+    seed: u64,
+    foundation: &Foundation,
+) -> Result<Option<TaskPrompt>> {
+    let is_lingo = method == MethodName::Lingo;
+    let kind = args.prompt.unwrap_or(if is_lingo { PromptName::Right } else { PromptName::None });
+    if !is_lingo && kind == PromptName::None && args.bases == BasesName::Tokens {
+        return Ok(None);
+    }
+    let family = foundation.base.config();
+    if !matches!(family, BaseConfig::Opt(_) | BaseConfig::Llama(_)) {
+        let what = if is_lingo { "--method lingo" } else { "--prompt and --bases" };
+        bail!(
+            "{what}: expected a natural-language model (OPT, LLaMA), found {}, whose tokens are DNA",
+            family.family()
+        );
+    }
+    let library = match &args.prompts {
+        None => PromptLibrary::built_in(),
+        Some(file) => {
+            let text = std::fs::read_to_string(file).with_context(|| file.display().to_string())?;
+            PromptLibrary::parse(file, &text)?
+        }
+    };
+    let folder = data.canonicalize().ok().and_then(|d| Some(d.file_name()?.to_string_lossy().into_owned()));
+    let name = args.prompt_name.clone().or(folder).unwrap_or_default();
+    let template = &args.prompt_template;
+    let hint = "name the data set whose prompt it is with --prompt-name, or give prompts of your own with --prompts";
+    let text = match kind {
+        PromptName::None => None,
+        PromptName::Right | PromptName::Shuffled => Some(library.text(template, &name).context(hint)?),
+        PromptName::Wrong => Some(library.wrong_text(template, &name, seed).context(hint)?),
+    };
+    let bases = match args.bases {
+        BasesName::Tokens => Bases::Tokens,
+        BasesName::OneHot => Bases::OneHot,
+        BasesName::Released => Bases::Released,
+    };
+    let prompt = TaskPrompt::new(foundation, text.as_ref(), bases)?;
+    Ok(Some(if kind == PromptName::Shuffled { prompt.shuffled(foundation, seed) } else { prompt }))
 }
 
 /// The rank that AdaLoRA starts with if `rank` is to be left on average: half as much again, as its authors do.

@@ -42,8 +42,14 @@ pub(crate) fn run(args: &QuickstartArgs) -> Result<Outcome> {
     });
     let method = |_steps: usize| Ok(lora.clone());
     let splits = Splits { train: &train, dev: &dev, labels: &labels };
-    let run =
-        Run { foundation: &foundation, config: &config, method: &method, chosen: &chosen, plain: args.show.plain };
+    let run = Run {
+        foundation: &foundation,
+        config: &config,
+        method: &method,
+        prompt: None,
+        chosen: &chosen,
+        plain: args.show.plain,
+    };
     let trained = run.train(&splits, &adapter)?;
 
     let test = embedded("test.csv", TEST)?;

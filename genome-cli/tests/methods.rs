@@ -26,13 +26,18 @@ fn every_way_trains_and_predicts_again() {
     let dir = folder();
     prepare(dir.path());
     genome(dir.path(), &["convert-checkpoint", "base", "packed", "--bits", "4"]).assert().success();
-    let ways: [&[&str]; 10] = [
+    let ways: [&[&str]; 15] = [
         &["--method", "rslora", "--rank", "4"],
         &["--method", "dora", "--rank", "4"],
         &["--method", "lora", "--start", "pissa"],
         &["--method", "adalora", "--rank", "2"],
         &["--method", "adalora", "--rank", "2", "--gradient-checkpointing"],
         &["--method", "ia3"],
+        &["--method", "adalora", "--rank", "2", "--sampling", "described"],
+        &["--method", "prefix", "--virtual-tokens", "3"],
+        &["--method", "prefix", "--virtual-tokens", "3", "--prefix-projection"],
+        &["--method", "prompt", "--virtual-tokens", "3", "--gradient-checkpointing"],
+        &["--method", "ptuning", "--virtual-tokens", "3"],
         &["--method", "lora", "--start", "olora", "--gradient-checkpointing"],
         &["--method", "lora", "--base-bits", "8"],
         &["--method", "lora", "--base", "packed"],

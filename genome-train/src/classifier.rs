@@ -2,8 +2,10 @@
 
 use crate::examples::{ClassBatch, encode};
 use crate::foundation::Foundation;
+use crate::prompts::word_embeddings;
 use crate::step_loop::probabilities;
 use crate::stepper::Stepper;
+use crate::task_prompt::{Bases, TaskPrompt, deviation};
 use crate::tuning::{AnyTuning, Beside, Tuning};
 use crate::{Error, Result, checkpointing};
 use burn::module::Module;
@@ -13,11 +15,12 @@ use burn::tensor::{Device, Tensor, TensorData};
 use burn_train::{ClassificationOutput, InferenceStep, TrainOutput, TrainStep};
 use genome_tokenize::TokenizerSpec;
 use model_zoo::checkpoint::{Checkpoint, LoadRules, export, load};
-use model_zoo::heads::{Head, HeadConfig};
+use model_zoo::heads::{Head, HeadConfig, HeadKind};
 use model_zoo::quantised::Quantised;
 use model_zoo::seed::initialise;
 use model_zoo::{Base, BatchLimit, Buckets, TokenBatch};
 use peft_core::{AdapterFolder, BaseModel, GenomeAdapter, Hooks, HostTensor};
+use peft_lingo::OneHotProjection;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -37,10 +40,16 @@ pub struct Task {
     pub max_tokens: usize,
     /// Sequences scored together.
     pub batch_size: usize,
+    /// What stands around each sequence, for a natural-language model.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prompt: Option<TaskPrompt>,
 }
 
 /// Names that `"all-linear"` leaves out and that are saved whole: PEFT's `modules_to_save`.
 pub const HEAD_MODULES: [&str; 1] = ["classifier"];
+
+/// The projection of one-hot bases, in an adapter folder.
+const ONE_HOT: &str = "one_hot.weight";
 
 /// Frozen base, what a method trains beside it, and head. As a module it holds the trained parts alone, so that neither optimizer nor
 /// checkpoint sees the base.
@@ -50,6 +59,10 @@ pub struct Classifier<T: Tuning = AnyTuning> {
     pub tuning: T,
     /// The head.
     pub head: Head,
+    /// What makes embeddings of bases, where the task has them one-hot.
+    pub one_hot: Option<OneHotProjection>,
+    #[module(skip)]
+    prompt: Option<TaskPrompt>,
     #[module(skip)]
     base: Arc<Base>,
     #[module(skip)]
@@ -62,12 +75,18 @@ pub struct Classifier<T: Tuning = AnyTuning> {
 
 impl<T: Tuning> Classifier<T> {
     /// `tuning`, made for this base, and a new head from `seed`, for training on `device`.
-    pub fn new(foundation: &Foundation, tuning: T, head: &HeadConfig, seed: u64, device: &Device) -> Self {
+    pub fn new(foundation: &Foundation, tuning: T, task: &Task, seed: u64, device: &Device) -> Self {
         let device = device.clone().autodiff();
-        let head = initialise(head.init(&device), seed, 0.02);
+        let head = initialise(task.head.init(&device), seed, 0.02);
+        let one_hot = task.is_one_hot().then(|| {
+            let table = word_embeddings(&foundation.base).expect("a language model has word embeddings");
+            OneHotProjection::init(table.dims()[1], deviation(&table), seed, &device)
+        });
         Self {
             tuning,
             head,
+            one_hot,
+            prompt: task.prompt.clone(),
             base: foundation.base.clone(),
             quantised: foundation.quantised.clone(),
             class_weights: None,
@@ -89,12 +108,13 @@ impl<T: Tuning> Classifier<T> {
 
     /// Number of values that training changes, and of those it leaves alone.
     pub fn count(&self) -> (usize, usize) {
-        (Module::num_params(&self.tuning) + self.head.num_params(), self.base.num_params())
+        let one_hot = self.one_hot.as_ref().map_or(0, Module::num_params);
+        (Module::num_params(&self.tuning) + self.head.num_params() + one_hot, self.base.num_params())
     }
 
     /// Scores of the labels before softmax, [batch, labels].
     pub fn logits(&self, batch: &TokenBatch) -> Tensor<2> {
-        self.with_hooks(&self.tuning, |hooks| self.head_logits(self.base.encode(batch, hooks), batch, hooks))
+        self.with_hooks(self, batch, |hooks| self.head_logits(self.base.encode(batch, hooks), batch, hooks))
     }
 
     /// The optimizer with what the method does in each of its steps.
@@ -105,9 +125,16 @@ impl<T: Tuning> Classifier<T> {
         self.tuning.stepper(optimizer)
     }
 
-    /// Does something with `tuning` on the base.
-    fn with_hooks<R>(&self, tuning: &T, then: impl FnOnce(&dyn Hooks) -> R) -> R {
-        tuning.with_hooks(&self.base, |hooks| then(&self.quantised.hooks(hooks)))
+    /// Does something with what `trained` has beside the base, on a batch.
+    fn with_hooks<R>(&self, trained: &Self, batch: &TokenBatch, then: impl FnOnce(&dyn Hooks) -> R) -> R {
+        trained.tuning.with_hooks(&self.base, |hooks| match (&trained.one_hot, &self.prompt) {
+            (Some(projection), Some(prompt)) => {
+                let bases = projection.bind(&prompt.base_rows(batch, &batch.ids.device()));
+                let both: [&dyn Hooks; 2] = [&bases, hooks]; // virtual tokens come before words
+                then(&self.quantised.hooks(&both))
+            }
+            _ => then(&self.quantised.hooks(hooks)),
+        })
     }
 
     /// Scores from the last hidden state, [batch, seq, d_model].
@@ -151,10 +178,10 @@ impl<T: Tuning> TrainStep for Classifier<T> {
     fn step(&self, batch: ClassBatch) -> TrainOutput<ClassificationOutput> {
         if self.checkpointing {
             let tokens = batch.tokens.clone();
-            let untracked = self.tuning.clone().no_grad();
-            return self.with_hooks(&self.tuning, |hooks| {
+            let untracked = self.clone().no_grad();
+            return self.with_hooks(self, &tokens, |hooks| {
                 let end = |h| self.output(self.head_logits(h, &tokens, hooks), batch);
-                self.with_hooks(&untracked, |untracked| {
+                self.with_hooks(&untracked, &tokens, |untracked| {
                     checkpointing::step(self, &self.base, &tokens, untracked, hooks, end, self.tuning.penalty())
                 })
             });
@@ -188,6 +215,7 @@ impl<T: Tuning> Classifier<T> {
             .map(|(name, (shape, values))| {
                 (name, HostTensor::new(shape, values).expect("an exported tensor fits its shape"))
             })
+            .chain(self.one_hot.as_ref().map(|p| (ONE_HOT.to_owned(), HostTensor::from_tensor(&p.weight.val()))))
             .collect();
         let base = BaseModel { sha256: foundation.sha256.clone(), name: foundation.name.clone() };
         let genome = GenomeAdapter::new(Some(base), serde_json::to_value(task).expect("a task is plain data"));
@@ -209,7 +237,16 @@ impl<T: Tuning> Classifier<T> {
         let folder = AdapterFolder::read(dir)?;
         folder.check_base(&foundation.sha256)?;
         let task = read_task(&folder, dir)?;
-        let (tuning, modules) = T::read(folder, dir, &foundation.base, &device)?;
+        let (tuning, mut modules) = T::read(folder, dir, &foundation.base, &device)?;
+        let one_hot = match (task.is_one_hot(), modules.remove(ONE_HOT)) {
+            (true, stored) => {
+                let projection = stored.as_ref().and_then(|t| OneHotProjection::from_host(t, &device));
+                let found = stored.map_or("none".to_owned(), |t| format!("{:?}", t.shape()));
+                let reason = || format!("{ONE_HOT}: expected a matrix of 4 rows, found {found}");
+                Some(projection.ok_or_else(|| Error::Folder { path: dir.into(), reason: reason() })?)
+            }
+            (false, _) => None,
+        };
         let tensors = modules.iter().map(|(n, t)| (n.clone(), (t.shape().to_vec(), t.values().to_vec()))).collect();
         let file = Checkpoint::from_tensors(dir.join("adapter_model.safetensors"), &tensors)
             .map_err(model_zoo::Error::from)?;
@@ -217,6 +254,8 @@ impl<T: Tuning> Classifier<T> {
         let classifier = Self {
             tuning,
             head,
+            one_hot,
+            prompt: task.prompt.clone(),
             base: foundation.base.clone(),
             quantised: foundation.quantised.clone(),
             class_weights: None,
@@ -246,7 +285,9 @@ impl Task {
     /// PEFT's `modules_to_save` of this task: what an adapter's configuration has to list for its folder to be read back.
     pub fn modules_to_save(&self) -> Vec<String> {
         let pooler = self.head.own_pooler.then_some("bert.pooler.dense");
-        HEAD_MODULES.into_iter().chain(pooler).map(str::to_owned).collect()
+        let one_hot = self.is_one_hot().then_some("one_hot");
+        let head = if self.head.kind == HeadKind::Last { "score" } else { HEAD_MODULES[0] };
+        [head].into_iter().chain(pooler).chain(one_hot).map(str::to_owned).collect()
     }
 
     /// Ids of a sequence as this task reads it, and whether it was cut. `place` is what an error names.
@@ -259,6 +300,14 @@ impl Task {
         sequence: &[u8],
         place: impl Fn() -> String,
     ) -> Result<(Vec<u32>, bool)> {
-        encode(&*foundation.tokenizer, sequence, self.max_tokens, place)
+        match &self.prompt {
+            Some(prompt) => prompt.encode(&*foundation.tokenizer, sequence, self.max_tokens, place),
+            None => encode(&*foundation.tokenizer, sequence, self.max_tokens, place),
+        }
+    }
+
+    /// True if a trained projection makes the embeddings of bases.
+    pub fn is_one_hot(&self) -> bool {
+        self.prompt.as_ref().is_some_and(|p| p.bases == Bases::OneHot)
     }
 }

@@ -29,6 +29,9 @@ pub enum Error {
     /// A rank allocator: a schedule that cannot work, or scores that are no numbers.
     #[error(transparent)]
     AdaLora(#[from] peft_adalora::Error),
+    /// Prefixes, prompts, rank sampling.
+    #[error(transparent)]
+    Lingo(#[from] peft_lingo::Error),
     /// An adapter folder that does not say what predicting needs.
     #[error("{}: {reason}", path.display())]
     Folder {

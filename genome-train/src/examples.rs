@@ -1,5 +1,7 @@
 //! Labelled sequences as token ids, and the batches that are made of them.
 
+use crate::classifier::Task;
+use crate::foundation::Foundation;
 use crate::step_loop::{Batch, progress};
 use crate::{Error, Result};
 use burn::data::dataloader::{DataLoader, DataLoaderIterator, Progress};
@@ -25,15 +27,15 @@ pub struct Examples {
 }
 
 impl Examples {
-    /// Tokenises a labelled file, with at most `max_tokens` a sequence.
+    /// Tokenises a labelled file as `task` reads sequences.
     ///
     /// # Errors
     /// [`Error::Formats`] for a label that training does not have, [`Error::Sequence`] with file and line.
-    pub fn new(file: &LabelledFile, labels: &LabelSet, tokenizer: &dyn Tokenizer, max_tokens: usize) -> Result<Self> {
+    pub fn new(file: &LabelledFile, labels: &LabelSet, task: &Task, foundation: &Foundation) -> Result<Self> {
         let mut examples = Self { labels: labels.encode(file)?, ..Self::default() };
         for row in &file.rows {
             let place = || format!("{}:{}", file.name, row.line);
-            let (ids, cut) = encode(tokenizer, &row.sequence, max_tokens, place)?;
+            let (ids, cut) = task.encode(foundation, &row.sequence, place)?;
             examples.ids.push(ids);
             examples.truncated += usize::from(cut);
         }

@@ -156,6 +156,7 @@ impl FinetuneConfig {
             tokenizer: foundation.spec.clone(),
             max_tokens,
             batch_size: 64,
+            prompt: None,
         })
     }
 }
@@ -181,7 +182,7 @@ impl Data {
         foundation: &Foundation,
         task: &Task,
     ) -> Result<Self> {
-        let examples = |file| Examples::new(file, labels, &*foundation.tokenizer, task.max_tokens).map(Arc::new);
+        let examples = |file| Examples::new(file, labels, task, foundation).map(Arc::new);
         Ok(Self { train: examples(train)?, dev: examples(dev)? })
     }
 }
@@ -225,7 +226,7 @@ pub fn finetune<T: Tuning>(
     config.check()?;
     let weights = config.balanced.then(|| data.train.balanced_weights(task.labels.len()));
     device.seed(config.seed); // dropout masks
-    let classifier = Classifier::new(foundation, tuning, &task.head, config.seed, device);
+    let classifier = Classifier::new(foundation, tuning, task, config.seed, device);
     let schedule = config.schedule(data.train.len());
     let stepper = classifier.stepper(schedule.adamw())?;
     let pad = foundation.tokenizer.pad_id();

@@ -46,6 +46,7 @@
 //! | [`tuning`] | what is trained beside the base: any method, as the loop and the folder see it |
 //! | [`classifier`] | base, method and head; saving and loading the adapter folder |
 //! | [`finetune`] | settings and the run |
+//! | [`task_prompt`], [`prompts`] | text around each sequence for natural-language models; what virtual tokens need of a base |
 //! | [`step_loop`] | the loop, a strategy of burn-train |
 //! | [`stepper`] | the optimizer's step with a rank allocator in it |
 //! | [`metrics`] | scores from their definitions |
@@ -72,6 +73,7 @@ pub mod render;
 pub mod replay;
 pub mod step_loop;
 pub mod stepper;
+pub mod task_prompt;
 pub mod tuning;
 
 pub use error::{Error, Result};

@@ -45,8 +45,8 @@ pub struct Replay {
     /// tensors); `merged_logits`, of ours merged from ours unmerged, and `merged_logits.recorded`, of PEFT's from PEFT's; for AdaLoRA `orth_reg`, `task_loss`, `threshold`,
     /// `threshold_relative`, `lora_E`, `score` (relative); for prompts `prompt.init` or `prefix.key` and `prefix.value` (what
     /// the model reads as training starts), `prompt_embeddings` (the same after it), `logits.reloaded` (of the trained
-    /// folder as PEFT wrote it) and `logits.rounding`: how far `logits.final` moves if the start does by one or two units in
-    /// its last place, so how far two right runs may be apart.
+    /// folder as PEFT wrote it) `logits.rounding` and `final.rounding`: how far those
+    /// of ours move if the start does by a few units in its last place, so how far two right runs may be apart.
     pub max_diff: BTreeMap<String, f32>,
     /// What is not the same where it must be: a budget, a rank pattern, a name or a shape, a bit of what was saved and
     /// read again.

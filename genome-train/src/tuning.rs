@@ -1,11 +1,14 @@
 //! What is trained beside a frozen base: the seam between the training loop and the methods.
 //!
 //! [`Tuning`] is what the loop, the classifier and the folder need of any method. [`OnLayers`] is that for every method on
-//! linear layers, third-party ones too: its configuration implements [`LayerMethod`]. [`AnyTuning`] is whatever a folder
+//! linear layers, third-party ones too: its configuration implements [`LayerMethod`]; [`OnPrompt`] for virtual tokens, [`Sampled`]
+//! for AdaLoRA with sampled ranks. [`AnyTuning`] is whatever a folder
 //! holds, or a command names.
 
 mod any;
 mod on_layers;
+mod on_prompt;
+mod sampled;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -18,6 +21,8 @@ use peft_core::{AdapterFolder, GenomeAdapter, Hooks, HostTensor};
 
 pub use any::{AnyMethod, AnyTuning};
 pub use on_layers::{LayerMethod, OnLayers};
+pub use on_prompt::{OnPrompt, VirtualTokens};
+pub use sampled::Sampled;
 
 use crate::Result;
 use crate::stepper::Stepper;

@@ -5,7 +5,7 @@ use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor, TensorData};
 use burn_train::TrainStep;
 use genome_tokenize::TokenizerSpec;
-use genome_train::classifier::Classifier;
+use genome_train::classifier::{Classifier, Task};
 use genome_train::examples::ClassBatch;
 use genome_train::foundation::Foundation;
 use genome_train::tuning::AnyMethod;
@@ -13,6 +13,7 @@ use model_zoo::heads::{HeadConfig, HeadKind};
 use model_zoo::{Base, Purpose, TokenBatch};
 use peft_adalora::{AdaLoraConfig, Schedule};
 use peft_core::Targets;
+use peft_lingo::{PrefixTuningConfig, PromptTuningConfig};
 use peft_lora::LoraConfig;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -44,7 +45,15 @@ fn classifier(arch: &str, method: &AnyMethod, dropout: f64) -> Classifier {
         name: arch.to_owned(),
     };
     let tuning = method.attach(&foundation.base, 3, &device).unwrap();
-    let new = Classifier::new(&foundation, tuning, &head, 3, &device);
+    let task = Task {
+        labels: ["a", "b", "c"].map(str::to_owned).to_vec(),
+        head,
+        tokenizer: TokenizerSpec::Letter,
+        max_tokens: 20,
+        batch_size: 4,
+        prompt: None,
+    };
+    let new = Classifier::new(&foundation, tuning, &task, 3, &device);
     // B starts at zero, where A has no gradient
     new.map(&mut Change(&|values: &mut [f32], _| {
         values.iter_mut().enumerate().for_each(|(i, v)| *v += 0.1 * (i as f32).sin())
@@ -113,7 +122,10 @@ fn gradients_are_those_of_a_straight_pass() {
     for arch in ARCHITECTURES {
         // all layers; the last layer alone, so that nothing is trained below it
         let of_last = Targets::Regex(r".*\.(layer|layers)\.1\..*(query|Wqkv|q_proj)".to_owned());
-        for method in [lora(Targets::AllLinear, 0.0), lora(of_last, 0.0), adalora(Targets::AllLinear)] {
+        let prefix = AnyMethod::Prefix(PrefixTuningConfig::new(3));
+        let prompt = AnyMethod::Prompt(PromptTuningConfig::new(3), Vec::new());
+        let methods = [lora(Targets::AllLinear, 0.0), lora(of_last, 0.0), adalora(Targets::AllLinear), prefix, prompt];
+        for method in methods {
             let straight = classifier(arch, &method, 0.0);
             let checkpointed = straight.clone().with_gradient_checkpointing(true);
             let ((loss, wanted), (same, found)) = (step(&straight, 1), step(&checkpointed, 1));

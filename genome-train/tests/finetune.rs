@@ -196,6 +196,7 @@ fn long_sequences_are_cut_and_counted() {
     let s = setup(&FinetuneConfig::default());
     let file = rows("dev", 8);
     let labels = LabelSet::from_names("test", s.task.labels.clone());
-    let cut = Examples::new(&file, &labels, &*s.foundation.tokenizer, 20).unwrap();
+    let task = genome_train::classifier::Task { max_tokens: 20, ..s.task.clone() };
+    let cut = Examples::new(&file, &labels, &task, &s.foundation).unwrap();
     assert_eq!((cut.truncated, cut.tokens()), (8, 8 * 20));
 }

@@ -13,7 +13,7 @@ fn fixture(path: &str) -> PathBuf {
 }
 
 /// How far a replay may be from the recorded run, by what is compared.
-const TOLERANCES: [(&str, f32); 23] = [
+const TOLERANCES: [(&str, f32); 24] = [
     ("losses", 1e-4),
     ("grad_norms", 1e-3), // relative
     ("grad.step0", 1e-4),
@@ -23,7 +23,8 @@ const TOLERANCES: [(&str, f32); 23] = [
     ("logits.init", 1e-4),
     ("logits.final", 1e-4),
     ("logits.reloaded", 1e-4),
-    ("logits.rounding", 1e-3), // ours from ours: see `check_in`
+    ("logits.rounding", 5e-3), // ours from ours: see `check_in`
+    ("final.rounding", 5e-3),
     ("logits.merged", 1e-4),
     ("merged_logits", 1e-5), // or as near as PEFT's own are, which on llama_gqa are 1.5e-5 apart
     ("merged_logits.recorded", 2e-5),
@@ -55,21 +56,25 @@ fn check_in(folder: &str, kind: &str, n: usize) {
         assert_eq!(found.losses.len(), 20, "{case}");
         assert_eq!(found.unequal, Vec::<String>::new(), "{case}");
         println!("{case}: {:?}", found.max_diff);
+        let sensitive = ["prefix_opt_pre", "prefix_llama_gqa_projection"].contains(&case.as_str());
         for (what, far) in &found.max_diff {
             let (_, most) = TOLERANCES.iter().find(|(name, _)| name == what).unwrap();
             let most = match what.as_str() {
                 "merged_logits" => most.max(found.max_diff["merged_logits.recorded"]),
-                // The scores of one token of prefix_llama_gqa_projection move by 1e-3 if the start moves by one or two
-                // units in its last place; neither run is nearer than that to the true one.
-                "logits.final" if case == "prefix_llama_gqa_projection" => 2.0 * found.max_diff["logits.rounding"],
+                // In one of the two a ReLU comes within rounding of its kink, in the other the scores of a token follow the
+                // last bits of the start: runs of ours are that far from each other.
+                "logits.final" if sensitive => most.max(2.0 * found.max_diff["logits.rounding"]),
+                "final" | "saved" | "prompt_embeddings" if sensitive => {
+                    most.max(2.0 * found.max_diff["final.rounding"])
+                }
                 _ => *most,
             };
             assert!(*far <= most, "{case}: {what} is off by {far}, at most {most}");
         }
         let compared = match kind {
             "adalora_" | "ars_" => 18,
-            "prefix_" => 12,
-            "prompt_" | "ptuning_" => 11,
+            "prefix_" => 13,
+            "prompt_" | "ptuning_" => 12,
             _ => 12,
         };
         assert_eq!(found.max_diff.len(), compared, "{case}: {:?}", found.max_diff);

@@ -16,6 +16,14 @@ pub trait Prompt: Module + ModuleDisplay + Hooks {
     /// What the model reads, and what is saved: [virtual tokens, width].
     fn prompt_embeddings(&self) -> Tensor<2>;
 
+    /// Calls `then` with the hooks of one pass: itself, or what spares work that would be done in every block.
+    fn with_hooks<T>(&self, then: impl FnOnce(&dyn Hooks) -> T) -> T
+    where
+        Self: Sized,
+    {
+        then(self)
+    }
+
     /// Every trained tensor under the name that PEFT has for it in memory, behind `prompt_encoder.<adapter>.`; in torch's
     /// layout.
     fn parameters(&self) -> Vec<(String, HostTensor)>;

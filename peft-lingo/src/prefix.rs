@@ -221,6 +221,13 @@ impl Hooks for BoundPrefix {
 }
 
 impl Prompt for Prefix {
+    fn with_hooks<T>(&self, then: impl FnOnce(&dyn Hooks) -> T) -> T {
+        match &self.transform {
+            Some(_) => then(&self.bind()),
+            None => then(self), // views of a table, and each pass over a block stands alone (gradient checkpointing)
+        }
+    }
+
     fn prompt_embeddings(&self) -> Tensor<2> {
         let embedding = self.embedding.val();
         match &self.transform {

@@ -3,7 +3,7 @@
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
 
-use burn::optim::ModuleOptimizer;
+use burn::optim::{AdamWConfig, ModuleOptimizer};
 use burn::tensor::activation::log_softmax;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use model_zoo::checkpoint::Checkpoint;
@@ -80,8 +80,18 @@ impl Case {
         self.tensors.read_f32(name).map_err(broken(self.tensors.path()))
     }
 
-    /// The optimizer of the run.
+    /// The optimizer of the run, Burn's.
     pub(super) fn optimizer(&self) -> Result<ModuleOptimizer> {
+        let adamw = AdamWConfig::new()
+            .with_beta_1(self.number("/optimizer/betas/0")? as f32)
+            .with_beta_2(self.number("/optimizer/betas/1")? as f32)
+            .with_epsilon(self.number("/optimizer/eps")? as f32)
+            .with_weight_decay(self.number("/optimizer/weight_decay")? as f32);
+        Ok(adamw.init())
+    }
+
+    /// The optimizer of the run, as torch computes it.
+    pub(super) fn torch_optimizer(&self) -> Result<ModuleOptimizer> {
         Ok(ModuleOptimizer::from(TorchAdamW {
             betas: [self.number("/optimizer/betas/0")?, self.number("/optimizer/betas/1")?],
             epsilon: self.number("/optimizer/eps")?,

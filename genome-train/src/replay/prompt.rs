@@ -100,7 +100,7 @@ fn run_as<C: PromptMethod<Prompt: Recorded>>(dir: &Path, out: &Path) -> Result<R
     logits("logits.reloaded", &theirs.logits(&base, &batch).values(), &mut found)?;
 
     // The run.
-    let (mut optimizer, lr) = (case.optimizer()?, case.number("/optimizer/lr")?);
+    let (mut optimizer, lr) = (case.torch_optimizer()?, case.number("/optimizer/lr")?);
     let (recorded, norms) = (case.numbers("/losses")?, case.numbers("/grad_norms")?);
     let (mut losses, mut per_step) = (Vec::new(), Vec::new());
     for (step, (expected, norm)) in recorded.iter().zip(&norms).enumerate() {
@@ -125,13 +125,17 @@ fn run_as<C: PromptMethod<Prompt: Recorded>>(dir: &Path, out: &Path) -> Result<R
     let last = model.logits(&base, &batch);
     found.compare("losses", "", &[number(&case.loss(&last))], &[case.number("/final_loss")? as f32]);
     logits("logits.final", &last.values(), &mut found)?;
-    let mut most = 0.0_f32;
-    for ulps in [1.0, 2.0] {
+    let (mut of_logits, mut of_values) = (0.0_f32, 0.0_f32);
+    let far = |a: &[f32], b: &[f32], most| a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(most, f32::max);
+    for ulps in [-3.0, -2.0, -1.0, 1.0, 2.0, 3.0] {
         let other = nudged(&case, &beginning, &base, &batch, ulps * f64::from(f32::EPSILON))?;
-        let (ours, other) = (case.compared(&last.values())?, case.compared(&other)?);
-        most = ours.iter().zip(other).map(|(a, b)| (a - b).abs()).fold(most, f32::max);
+        let theirs = case.compared(&other.logits(&base, &batch).values())?;
+        of_logits = far(&case.compared(&last.values())?, &theirs, of_logits);
+        for (ours, theirs) in model.in_memory().values().zip(other.in_memory().values()) {
+            of_values = far(ours.values(), theirs.values(), of_values);
+        }
     }
-    found.max_diff.insert("logits.rounding".into(), most);
+    found.max_diff.extend([("logits.rounding".into(), of_logits), ("final.rounding".into(), of_values)]);
     found.tensors("final", &model.in_memory(), &dir.join("final/trainable.safetensors"))?;
     found.demand(bits(&base) == frozen, || "the base has moved in training".into());
 
@@ -155,14 +159,14 @@ fn run_as<C: PromptMethod<Prompt: Recorded>>(dir: &Path, out: &Path) -> Result<R
     Ok(Replay { losses, per_step, max_diff: found.max_diff, unequal: found.unequal })
 }
 
-/// The logits at the end of the same training from a start that is off by `relative`: what rounding alone can do.
+/// What the same training makes of a start that is off by `relative`: what rounding alone can do.
 fn nudged<P: Prompt>(
     case: &Case,
     beginning: &Trained<P>,
     base: &Base,
     batch: &TokenBatch,
     relative: f64,
-) -> Result<Vec<f32>> {
+) -> Result<Trained<P>> {
     struct Nudge(f64);
     impl ModuleMapper for Nudge {
         fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
@@ -171,12 +175,12 @@ fn nudged<P: Prompt>(
     }
     let mut model =
         Trained { prompt: beginning.prompt.clone().map(&mut Nudge(relative)), head: beginning.head.clone() };
-    let (mut optimizer, lr) = (case.optimizer()?, case.number("/optimizer/lr")?);
+    let (mut optimizer, lr) = (case.torch_optimizer()?, case.number("/optimizer/lr")?);
     for _ in case.numbers("/losses")? {
         let gradients = GradientsParams::from_grads(case.loss(&model.logits(base, batch)).backward(), &model);
         model = optimizer.step(lr, model, gradients);
     }
-    Ok(model.valid().logits(base, batch).values())
+    Ok(model.valid())
 }
 
 /// The prompt of an adapter folder, PEFT's or ours, and its head.

@@ -9,9 +9,10 @@ use burn::tensor::{Device, Tensor};
 use model_zoo::Base;
 use peft_adalora::{AdaLoraConfig, SvdLinear};
 use peft_core::{AdapterFolder, Error as PeftError, FolderConfig, Hooks, HostTensor};
+use peft_lingo::{PTuningConfig, Prefix, PrefixTuningConfig, PromptEncoder, PromptTuningConfig, Sampling, SoftPrompt};
 use peft_lora::{Ia3Config, Ia3Linear, LoraConfig, LoraLinear};
 
-use super::{Beside, LayerMethod, OnLayers, Tuning};
+use super::{Beside, LayerMethod, OnLayers, OnPrompt, Sampled, Tuning, VirtualTokens};
 use crate::Result;
 use crate::stepper::Stepper;
 
@@ -24,6 +25,14 @@ pub enum AnyMethod {
     Ia3(Ia3Config),
     /// AdaLoRA.
     AdaLora(AdaLoraConfig),
+    /// AdaLoRA with ranks that are sampled.
+    Sampled(AdaLoraConfig, Sampling),
+    /// Prefix tuning; P-tuning v2.
+    Prefix(PrefixTuningConfig),
+    /// Prompt tuning, and the ids of the text it starts from, if it starts from one.
+    Prompt(PromptTuningConfig, Vec<u32>),
+    /// P-tuning.
+    PTuning(PTuningConfig),
 }
 
 /// What any method trains.
@@ -35,6 +44,14 @@ pub enum AnyTuning {
     Ia3(OnLayers<Ia3Linear, Ia3Config>),
     /// AdaLoRA.
     AdaLora(OnLayers<SvdLinear, AdaLoraConfig>),
+    /// AdaLoRA with ranks that are sampled.
+    Sampled(Sampled),
+    /// Prefix tuning; P-tuning v2.
+    Prefix(OnPrompt<Prefix, PrefixTuningConfig>),
+    /// Prompt tuning.
+    Prompt(OnPrompt<SoftPrompt, PromptTuningConfig>),
+    /// P-tuning. One that was read is a table, as PEFT's is.
+    PTuning(OnPrompt<PromptEncoder, PTuningConfig>),
 }
 
 /// The same of every method.
@@ -44,6 +61,10 @@ macro_rules! each {
             Self::Lora($it) => $what,
             Self::Ia3($it) => $what,
             Self::AdaLora($it) => $what,
+            Self::Sampled($it) => $what,
+            Self::Prefix($it) => $what,
+            Self::Prompt($it) => $what,
+            Self::PTuning($it) => $what,
         }
     };
 }
@@ -56,6 +77,10 @@ impl AnyMethod {
             Self::Lora(config) => Self::Lora(config.for_task(task_type, modules_to_save)),
             Self::Ia3(config) => Self::Ia3(config.for_task(task_type, modules_to_save)),
             Self::AdaLora(config) => Self::AdaLora(config.for_task(task_type, modules_to_save)),
+            Self::Sampled(config, how) => Self::Sampled(config.for_task(task_type, modules_to_save), how),
+            Self::Prefix(config) => Self::Prefix(config.for_task(task_type, modules_to_save)),
+            Self::Prompt(config, text) => Self::Prompt(config.for_task(task_type, modules_to_save), text),
+            Self::PTuning(config) => Self::PTuning(config.for_task(task_type, modules_to_save)),
         }
     }
 
@@ -68,6 +93,10 @@ impl AnyMethod {
             Self::Lora(config) => AnyTuning::Lora(OnLayers::attach(base, config, seed, device)?),
             Self::Ia3(config) => AnyTuning::Ia3(OnLayers::attach(base, config, seed, device)?),
             Self::AdaLora(config) => AnyTuning::AdaLora(OnLayers::attach(base, config, seed, device)?),
+            Self::Sampled(config, how) => AnyTuning::Sampled(Sampled::attach(base, config, how, seed, device)?),
+            Self::Prefix(config) => AnyTuning::Prefix(OnPrompt::attach(base, config, &[], seed, device)?),
+            Self::Prompt(config, text) => AnyTuning::Prompt(OnPrompt::attach(base, config, &text, seed, device)?),
+            Self::PTuning(config) => AnyTuning::PTuning(OnPrompt::attach(base, config, &[], seed, device)?),
         })
     }
 }
@@ -96,18 +125,21 @@ impl Tuning for AnyTuning {
         device: &Device,
     ) -> Result<(Self, BTreeMap<String, HostTensor>)> {
         macro_rules! read_as {
-            ($variant:ident) => {{
-                let (tuning, modules) = OnLayers::read(folder, dir, base, device)?;
+            ($variant:ident, $of:ident) => {{
+                let (tuning, modules) = $of::read(folder, dir, base, device)?;
                 Ok((Self::$variant(tuning), modules))
             }};
         }
         match folder.peft_type() {
-            LoraConfig::PEFT_TYPE => read_as!(Lora),
-            Ia3Config::PEFT_TYPE => read_as!(Ia3),
-            AdaLoraConfig::PEFT_TYPE => read_as!(AdaLora),
+            LoraConfig::PEFT_TYPE => read_as!(Lora, OnLayers),
+            Ia3Config::PEFT_TYPE => read_as!(Ia3, OnLayers),
+            AdaLoraConfig::PEFT_TYPE => read_as!(AdaLora, OnLayers),
+            PrefixTuningConfig::PEFT_TYPE => read_as!(Prefix, OnPrompt),
+            PromptTuningConfig::PEFT_TYPE => read_as!(Prompt, OnPrompt),
+            PTuningConfig::PEFT_TYPE => read_as!(PTuning, OnPrompt),
             other => Err(PeftError::OtherMethod {
                 file: dir.join(peft_core::folder::CONFIG_FILE),
-                expected: "LORA, IA3 or ADALORA".to_owned(),
+                expected: "LORA, IA3, ADALORA, PREFIX_TUNING, PROMPT_TUNING or P_TUNING".to_owned(),
                 found: other.to_owned(),
             }
             .into()),
