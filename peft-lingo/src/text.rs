@@ -12,7 +12,7 @@ use crate::{Error, Result};
 /// Templates, and the domain and task of data sets.
 ///
 /// ```
-/// use peft_lingo::{PromptLibrary, TextPrompt};
+/// use peft_lingo::PromptLibrary;
 /// let library = PromptLibrary::built_in();
 /// let text = library.text("released", "gue_prom_core_tata")?;
 /// assert_eq!(text.prefix, "Domain: DNA Promoter\nSequence:");
