@@ -40,6 +40,7 @@ mod stats;
 mod system;
 mod tokenize;
 mod train_tokenizer;
+mod trial;
 mod ui;
 
 use adapter_args::PeftCommand;
