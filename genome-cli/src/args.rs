@@ -2,6 +2,7 @@
 
 use crate::adapter_args::{AdapterCommand, PeftCommand};
 use crate::ask_args::{AskArgs, QueryArgs};
+use crate::audit_args::AuditArgs;
 use crate::device::DeviceChoice;
 use crate::format_args::{ConvertArgs, DatasetArgs, ExtractArgs, OrfsArgs, StatsArgs};
 use crate::mcp::McpArgs;
@@ -71,6 +72,8 @@ pub(crate) enum Command {
     /// Plan a fine-tuning run
     #[command(subcommand)]
     Peft(PeftCommand),
+    /// Measure what text prompts and sampled ranks are worth, all else being equal
+    Audit(AuditArgs),
     /// Open a web page that answers questions about annotated genomes
     Serve(ServeArgs),
     /// Answer questions of programs about annotated genomes: Model Context Protocol on stdin and stdout

@@ -10,6 +10,8 @@ mod ask_args;
 mod ask_open;
 mod ask_prompt;
 mod ask_table;
+mod audit;
+mod audit_args;
 mod bases;
 mod convert;
 mod convert_checkpoint;
@@ -89,6 +91,7 @@ fn main() -> ExitCode {
         Command::TrainTokenizer(args) => train_tokenizer::run(&args),
         Command::Adapter(command) => adapter::run(&command),
         Command::Peft(PeftCommand::Plan(args)) => plan::run(&args),
+        Command::Audit(args) => audit::run(&args),
         Command::Serve(args) => serve::run(&args),
         Command::Mcp(args) => mcp::run(&args),
         Command::Doctor(args) => doctor::run(&args),

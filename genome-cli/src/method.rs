@@ -8,7 +8,9 @@ use genome_train::tuning::AnyMethod;
 use model_zoo::BaseConfig;
 use peft_adalora::{AdaLoraConfig, Schedule};
 use peft_core::Targets;
-use peft_lingo::{PTuningConfig, PrefixTuningConfig, PromptLibrary, PromptTuningConfig, PromptTuningInit, Sampling};
+use peft_lingo::{
+    PTuningConfig, PrefixTuningConfig, PromptLibrary, PromptTuningConfig, PromptTuningInit, Sampling, TextPrompt,
+};
 use peft_lora::{Ia3Config, LoraConfig, Start};
 use std::path::Path;
 
@@ -136,6 +138,48 @@ impl Wanted {
     }
 }
 
+/// The prompts of one data set.
+pub(crate) struct Library {
+    library: PromptLibrary,
+    template: String,
+    name: String,
+}
+
+impl Library {
+    /// The built-in prompts, or those of `file`, for the data set `name`, which is called as its folder `data` if nothing
+    /// else is said.
+    pub(crate) fn open(file: Option<&Path>, template: &str, name: Option<&str>, data: &Path) -> Result<Self> {
+        let library = match file {
+            None => PromptLibrary::built_in(),
+            Some(file) => {
+                let text = std::fs::read_to_string(file).with_context(|| file.display().to_string())?;
+                PromptLibrary::parse(file, &text)?
+            }
+        };
+        let folder = data.canonicalize().ok().and_then(|d| Some(d.file_name()?.to_string_lossy().into_owned()));
+        let name = name.map(str::to_owned).or(folder).unwrap_or_default();
+        Ok(Self { library, template: template.to_owned(), name })
+    }
+
+    /// The data set.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What is true of it.
+    pub(crate) fn right(&self) -> Result<TextPrompt> {
+        self.library.text(&self.template, &self.name).context(HINT)
+    }
+
+    /// What is true of another one.
+    pub(crate) fn wrong(&self, seed: u64) -> Result<TextPrompt> {
+        self.library.wrong_text(&self.template, &self.name, seed).context(HINT)
+    }
+}
+
+const HINT: &str =
+    "name the data set whose prompt it is with --prompt-name, or give prompts of your own with --prompts";
+
 /// The tokens around each sequence that the options ask for; `None` if they ask for none. `data`: the data set's folder.
 pub(crate) fn task_prompt(
     args: &LingoArgs,
@@ -157,21 +201,11 @@ pub(crate) fn task_prompt(
             family.family()
         );
     }
-    let library = match &args.prompts {
-        None => PromptLibrary::built_in(),
-        Some(file) => {
-            let text = std::fs::read_to_string(file).with_context(|| file.display().to_string())?;
-            PromptLibrary::parse(file, &text)?
-        }
-    };
-    let folder = data.canonicalize().ok().and_then(|d| Some(d.file_name()?.to_string_lossy().into_owned()));
-    let name = args.prompt_name.clone().or(folder).unwrap_or_default();
-    let template = &args.prompt_template;
-    let hint = "name the data set whose prompt it is with --prompt-name, or give prompts of your own with --prompts";
+    let library = Library::open(args.prompts.as_deref(), &args.prompt_template, args.prompt_name.as_deref(), data)?;
     let text = match kind {
         PromptName::None => None,
-        PromptName::Right | PromptName::Shuffled => Some(library.text(template, &name).context(hint)?),
-        PromptName::Wrong => Some(library.wrong_text(template, &name, seed).context(hint)?),
+        PromptName::Right | PromptName::Shuffled => Some(library.right()?),
+        PromptName::Wrong => Some(library.wrong(seed)?),
     };
     let bases = match args.bases {
         BasesName::Tokens => Bases::Tokens,

@@ -11,7 +11,7 @@ use genome_train::metrics::Scores;
 use genome_train::render::Silent;
 use genome_train::step_loop::LogRow;
 use genome_train::task_prompt::TaskPrompt;
-use genome_train::tuning::AnyMethod;
+use genome_train::tuning::{AnyMethod, AnyTuning, Tuning};
 use std::time::Instant;
 
 /// What is trained, chosen by and judged by.
@@ -30,8 +30,8 @@ pub(crate) struct Bench<'a> {
 }
 
 /// A run's outcome.
-pub(crate) struct Trial {
-    pub(crate) trained: Finetuned,
+pub(crate) struct Trial<T: Tuning = AnyTuning> {
+    pub(crate) trained: Finetuned<T>,
     /// Probabilities of the labels, a row each test example.
     pub(crate) probabilities: Vec<Vec<f32>>,
     /// The test examples' labels.
@@ -54,12 +54,24 @@ impl Bench<'_> {
         prompt: Option<&TaskPrompt>,
         settings: &dyn Fn(usize) -> Result<AnyMethod>,
     ) -> Result<Trial> {
+        self.run_with(config, prompt, &|steps, task| {
+            let method = settings(steps)?.for_task("SEQ_CLS", task.modules_to_save());
+            Ok(method.attach(&self.foundation.base, config.seed, &self.chosen.device)?)
+        })
+    }
+
+    /// [`Bench::run`] with what `attach` makes for a number of steps and a task.
+    pub(crate) fn run_with<T: Tuning>(
+        &self,
+        config: &FinetuneConfig,
+        prompt: Option<&TaskPrompt>,
+        attach: &dyn Fn(usize, &Task) -> Result<T>,
+    ) -> Result<Trial<T>> {
         let Self { foundation, sets, chosen } = *self;
         let started = Instant::now();
         let task = Task { prompt: prompt.cloned(), ..config.task(foundation, &sets.labels)? };
         let data = Data::new(&sets.train, &sets.dev, &sets.labels, foundation, &task)?;
-        let method = settings(config.schedule(data.train.len()).steps)?.for_task("SEQ_CLS", task.modules_to_save());
-        let tuning = method.attach(&foundation.base, config.seed, &chosen.device)?;
+        let tuning = attach(config.schedule(data.train.len()).steps, &task)?;
         let trained = finetune(
             foundation,
             &data,
@@ -95,7 +107,7 @@ impl Bench<'_> {
     }
 }
 
-impl Trial {
+impl<T: Tuning> Trial<T> {
     /// The training loss at the first and the last row of the log.
     pub(crate) fn losses(&self) -> Option<(f64, f64)> {
         let mut losses = self.trained.log.iter().filter_map(|row| match row {

@@ -49,6 +49,7 @@
 //! | [`task_prompt`], [`prompts`] | text around each sequence for natural-language models; what virtual tokens need of a base |
 //! | [`step_loop`] | the loop, a strategy of burn-train |
 //! | [`stepper`] | the optimizer's step with a rank allocator in it |
+//! | [`significance`] | intervals over seeds, the paired bootstrap |
 //! | [`metrics`] | scores from their definitions |
 //! | [`pretrain`], [`markov`], [`card`] | masked-language pre-training, its baseline, its model card |
 //! | [`prompts`] | what prefixes and prompts have to know of a base |
@@ -71,6 +72,7 @@ pub mod pretrain;
 pub mod prompts;
 pub mod render;
 pub mod replay;
+pub mod significance;
 pub mod step_loop;
 pub mod stepper;
 pub mod task_prompt;

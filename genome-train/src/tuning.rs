@@ -6,6 +6,7 @@
 //! holds, or a command names.
 
 mod any;
+mod both;
 mod on_layers;
 mod on_prompt;
 mod sampled;
@@ -20,6 +21,7 @@ use model_zoo::Base;
 use peft_core::{AdapterFolder, GenomeAdapter, Hooks, HostTensor};
 
 pub use any::{AnyMethod, AnyTuning};
+pub use both::Both;
 pub use on_layers::{LayerMethod, OnLayers};
 pub use on_prompt::{OnPrompt, VirtualTokens};
 pub use sampled::Sampled;
