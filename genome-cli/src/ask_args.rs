@@ -104,6 +104,15 @@ pub(crate) struct AskArgs {
     /// The folder of the genomes of --batch
     #[arg(long, value_name = "DIR", requires = "batch")]
     pub(crate) data: Option<PathBuf>,
+    #[cfg(feature = "semantic")]
+    #[command(flatten)]
+    pub(crate) similar: crate::ask_similar::SimilarArgs,
+    #[cfg(feature = "llm")]
+    #[command(flatten)]
+    pub(crate) llm: crate::ask_llm::LlmArgs,
+    #[cfg(any(feature = "llm", feature = "semantic"))]
+    #[command(flatten, next_help_heading = "Device of models")]
+    pub(crate) device: crate::args::DeviceArgs,
 }
 
 #[derive(Debug, Args)]
@@ -124,11 +133,14 @@ pub(crate) struct QueryArgs {
 static HELP: LazyLock<String> = LazyLock::new(|| {
     let mut out = String::from(
         "Every number is computed from the file; every answer begins with how the question was understood, and cites file, line and\n\
-         coordinates. No model and no network is used. \"Not annotated\" is not \"absent\".\n\nExamples:\n  \
+         coordinates. No model and no network is used unless you name one. \"Not annotated\" is not \"absent\".\n\nExamples:\n  \
          genome ask --demo \"which genes encode ribosomal proteins?\"\n  \
          genome ask ecoli.gbff.gz \"how many ABC transporters are longer than 300 aa?\"\n  \
          genome ask ecoli.gbff.gz --fasta \"proteins shorter than 50 aa\" > small.faa\n  \
-         genome ask ecoli.gbff.gz                     a prompt: questions may go on from the last answer\n\n\
+         genome ask ecoli.gbff.gz                     a prompt: questions may go on from the last answer\n  \
+         genome ask ecoli.gbff.gz --similar-to lacZ   genes of similar sequence, by the built-in model of DNA\n  \
+         genome ask ecoli.gbff.gz --embedder all-MiniLM-L6-v2 \"genes similar in function to heat shock chaperone\"\n  \
+         genome ask ecoli.gbff.gz --llm-url http://localhost:11434/v1 --llm-model qwen3 \"a question in any words\"\n\n\
          What can be asked:\n",
     );
     for examples in genome_ask::examples() {
