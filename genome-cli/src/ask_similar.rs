@@ -20,8 +20,8 @@ use peft_lora::LoraLinear;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-/// Bases that a DNA model sees at once: a longer gene is the mean of its windows.
-const WINDOW: usize = 512;
+/// Tokens that a DNA model sees at once: a longer gene is the mean of its windows. The built-in model learned on windows like these.
+const WINDOW: usize = 256;
 
 /// Genes like a text or another gene.
 #[derive(Debug, Clone, Args)]

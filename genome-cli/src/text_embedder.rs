@@ -47,9 +47,8 @@ impl TextEmbedder {
         tokenizer.with_truncation(Some(truncation)).map_err(|e| anyhow!("{}: {e}", folder.display()))?;
         tokenizer.with_padding(None);
         let pooling = pooling(folder)?;
-        let name = folder.canonicalize().ok().and_then(|path| Some(path.file_name()?.to_string_lossy().into_owned()));
         let identity = format!("{} {tokenizer_hash} {pooling:?} {most}", loaded.sha256);
-        let name = name.unwrap_or_else(|| folder.display().to_string());
+        let name = folder.display().to_string();
         Ok(Self { base, tokenizer, pooling, device, name, identity })
     }
 }

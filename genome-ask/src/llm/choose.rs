@@ -137,16 +137,20 @@ pub(super) fn choices(question: &str, names: &[String]) -> Vec<Query> {
 fn phrases(question: &str, names: &[String]) -> Vec<String> {
     let lower = question.to_lowercase();
     let mut runs: Vec<Vec<&str>> = vec![Vec::new()];
-    for word in lower.split(|c: char| !(c.is_alphanumeric() || matches!(c, '-' | '\''))) {
-        let word = word.trim_matches(['-', '\'']);
-        let is_name = names.iter().any(|name| name.eq_ignore_ascii_case(word));
-        if word.is_empty() {
-            continue;
+    for piece in lower.split_whitespace() {
+        for word in piece.split(|c: char| !(c.is_alphanumeric() || matches!(c, '-' | '\''))).filter(|word| !word.is_empty()) {
+            let word = word.trim_matches(['-', '\'']);
+            let is_name = names.iter().any(|name| name.eq_ignore_ascii_case(word));
+            let is_short = word.chars().count() < 2;
+            if is_short || FILLERS.contains(&word) || is_name || word.starts_with(|c: char| c.is_ascii_digit()) {
+                runs.push(Vec::new());
+            } else if let Some(run) = runs.last_mut() {
+                run.push(word);
+            }
         }
-        if FILLERS.contains(&word) || is_name || word.starts_with(|c: char| c.is_ascii_digit()) {
+        // A comma ends a phrase.
+        if piece.ends_with(|c: char| c.is_ascii_punctuation()) {
             runs.push(Vec::new());
-        } else if let Some(run) = runs.last_mut() {
-            run.push(word);
         }
     }
     let mut out: Vec<String> = runs.iter().filter(|run| !run.is_empty()).map(|run| run.join(" ")).collect();
