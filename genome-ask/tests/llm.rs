@@ -167,8 +167,14 @@ fn what_a_model_adds_is_told() {
         reply.answer().unwrap_or_else(|| panic!("{line}: {reply:?}")).caveats.join("\n")
     };
     let added = notes("count protein where aa > 8 and product has \"foldase\"|\"chaperone\"");
-    assert!(added.contains("numbers of the query that are not in the question, chosen by the language model: 8"), "{added}");
-    assert!(added.contains("words of the query that are not in the question, chosen by the language model: foldase"), "{added}");
+    assert!(
+        added.contains("numbers of the query that are not in the question, chosen by the language model: 8"),
+        "{added}"
+    );
+    assert!(
+        added.contains("words of the query that are not in the question, chosen by the language model: foldase"),
+        "{added}"
+    );
     assert!(!notes("count protein where aa > 7 and product has \"chaperone\"").contains("chosen by"));
 }
 

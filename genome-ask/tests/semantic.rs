@@ -21,11 +21,18 @@ fn index(folder: &Path) -> Index {
     for (i, (gene, product, strand)) in GENES.iter().enumerate() {
         let (start, end) = (i * 100 + 1, i * 100 + 60);
         text += &format!("chr1\t.\tgene\t{start}\t{end}\t.\t{strand}\t.\tID=g{i};Name={gene};locus_tag=T_{i}\n");
-        text += &format!("chr1\t.\tCDS\t{start}\t{end}\t.\t{strand}\t0\tParent=g{i};locus_tag=T_{i};product={product}\n");
+        text +=
+            &format!("chr1\t.\tCDS\t{start}\t{end}\t.\t{strand}\t0\tParent=g{i};locus_tag=T_{i};product={product}\n");
     }
     text += "##FASTA\n>chr1\n";
     // The first two genes have nearly the same bases.
-    let gene = ["ATGAAACCCGGGTTTAAACC", "ATGAAACCCGGGTTTAAACG", "CCCCCCCCCCCCCCCCCCCC", "TTTTTTTTTTCCCCCCCCCC", "GATTACAGATTACAGATTAC"];
+    let gene = [
+        "ATGAAACCCGGGTTTAAACC",
+        "ATGAAACCCGGGTTTAAACG",
+        "CCCCCCCCCCCCCCCCCCCC",
+        "TTTTTTTTTTCCCCCCCCCC",
+        "GATTACAGATTACAGATTAC",
+    ];
     for (i, bases) in gene.iter().enumerate() {
         // Genes on the minus strand are turned round when they are read.
         let bases: String =
@@ -72,8 +79,11 @@ impl Embed for Pairs {
     fn embed(&mut self, texts: &[&str]) -> Result<Vec<Vec<f32>>, String> {
         self.embedded += texts.len();
         let of = |text: &&str| {
-            let letters: Vec<usize> =
-                text.to_lowercase().bytes().map(|b| if b.is_ascii_lowercase() { usize::from(b - b'a') } else { 26 }).collect();
+            let letters: Vec<usize> = text
+                .to_lowercase()
+                .bytes()
+                .map(|b| if b.is_ascii_lowercase() { usize::from(b - b'a') } else { 26 })
+                .collect();
             let mut vector = vec![0f32; 27 * 27];
             letters.windows(2).for_each(|pair| vector[pair[0] * 27 + pair[1]] += 1.0);
             vector
@@ -108,7 +118,11 @@ fn nearest_functions_come_first_and_are_marked() {
     assert_eq!(reply.method, Method::Similarity);
     assert_eq!(reply.document().method, "similarity");
     assert!(reply.text.starts_with("The 2 most similar of 4 genes: groL T_1 "), "{}", reply.text);
-    assert!(reply.understood.contains("similar to \u{201c}a chaperonin\u{201d} by the meaning"), "{}", reply.understood);
+    assert!(
+        reply.understood.contains("similar to \u{201c}a chaperonin\u{201d} by the meaning"),
+        "{}",
+        reply.understood
+    );
     // Where it stands is told as of every answer.
     assert_eq!((answer.rows[0].start, answer.rows[0].line), (101, Some(5)));
     let mut csv = Vec::new();
@@ -150,9 +164,8 @@ fn vectors_are_kept_and_made_again() {
     let folder = tempfile::tempdir().unwrap();
     let index = index(folder.path());
     let kept = folder.path().join("vectors");
-    let open = |embedder: &mut Pairs| {
-        Vectors::open(&index, Of::Function, embedder, Some(&kept), &mut |_, _| {}).unwrap()
-    };
+    let open =
+        |embedder: &mut Pairs| Vectors::open(&index, Of::Function, embedder, Some(&kept), &mut |_, _| {}).unwrap();
     let files = || std::fs::read_dir(&kept).unwrap().map(|f| f.unwrap().path()).collect::<Vec<_>>();
     let mut first = Pairs::new();
     assert!(open(&mut first).was_built());
@@ -217,7 +230,8 @@ fn an_embedder_that_breaks_is_told() {
         (|n| Ok((0..n).map(|i| vec![1.0; i + 1]).collect()), "expected a vector of 1 values, found one of 2"),
         (|n| Ok(vec![vec![f32::INFINITY]; n]), "no number"),
     ] {
-        let error = Vectors::open(&index, Of::Function, &mut Bad(answer), None, &mut |_, _| {}).unwrap_err().to_string();
+        let error =
+            Vectors::open(&index, Of::Function, &mut Bad(answer), None, &mut |_, _| {}).unwrap_err().to_string();
         assert!(error.contains(reason), "{error}");
     }
 }
@@ -232,7 +246,10 @@ fn questions_of_similarity_are_told_from_others() {
     };
     let text = |text: &str| To::Text(text.into());
     let gene = |name: &str| To::Gene(name.into());
-    check("genes similar in function to heat shock chaperone", Some((text("heat shock chaperone"), Some(Of::Function), None)));
+    check(
+        "genes similar in function to heat shock chaperone",
+        Some((text("heat shock chaperone"), Some(Of::Function), None)),
+    );
     check("Which proteins are similar in function to DnaK?", Some((gene("DnaK"), Some(Of::Function), None)));
     check("show me ten genes similar to the gene lacZ", Some((gene("lacZ"), None, Some(10))));
     check("What resembles T_0?", Some((gene("T_0"), None, None)));

@@ -43,7 +43,8 @@ fn command() -> clap::Command {
 /// Adds the options of the hub to each command with `--base`, `--checkpoint` or `--from`.
 #[cfg(feature = "hub")]
 fn with_hub(command: clap::Command) -> clap::Command {
-    let takes_a_base = command.get_arguments().any(|arg| matches!(arg.get_long(), Some("base" | "checkpoint" | "from")));
+    let takes_a_base =
+        command.get_arguments().any(|arg| matches!(arg.get_long(), Some("base" | "checkpoint" | "from")));
     let command = if takes_a_base { crate::hub::HubArgs::augment_args(command) } else { command };
     command.mut_subcommands(with_hub)
 }

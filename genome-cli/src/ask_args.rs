@@ -87,7 +87,10 @@ pub(crate) struct ShowRowsArgs {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = HELP.as_str())]
+#[command(
+    after_help = HELP.as_str(),
+    override_usage = "genome ask [OPTIONS] FILE... [\"QUESTION\"]\n       genome ask [OPTIONS] --demo [\"QUESTION\"]"
+)]
 pub(crate) struct AskArgs {
     /// Genomes (GenBank, EMBL, GFF3, GTF, FASTA; plain or compressed), then the question; without a question a prompt
     #[arg(value_name = "FILE... \"QUESTION\"")]
@@ -116,7 +119,10 @@ pub(crate) struct AskArgs {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = QUERY_HELP)]
+#[command(
+    after_help = QUERY_HELP,
+    override_usage = "genome query [OPTIONS] FILE... \"QUERY\"\n       genome query [OPTIONS] --demo \"QUERY\""
+)]
 pub(crate) struct QueryArgs {
     /// Genomes, then the query: a line of text or JSON
     #[arg(value_name = "FILE... \"QUERY\"", required = true)]
@@ -132,15 +138,16 @@ pub(crate) struct QueryArgs {
 /// Example questions by sort: the same that the library and the page have.
 static HELP: LazyLock<String> = LazyLock::new(|| {
     let mut out = String::from(
-        "Every number is computed from the file; every answer begins with how the question was understood, and cites file, line and\n\
-         coordinates. No model and no network is used unless you name one. \"Not annotated\" is not \"absent\".\n\nExamples:\n  \
+        "Every number is computed from the file; every answer begins with how the question was understood, and\n\
+         cites file, line and coordinates. \"Not annotated\" is not \"absent\". No network is used, and no model, unless\n\
+         you name one.\n\nExamples:\n  \
          genome ask --demo \"which genes encode ribosomal proteins?\"\n  \
          genome ask ecoli.gbff.gz \"how many ABC transporters are longer than 300 aa?\"\n  \
          genome ask ecoli.gbff.gz --fasta \"proteins shorter than 50 aa\" > small.faa\n  \
          genome ask ecoli.gbff.gz                     a prompt: questions may go on from the last answer\n  \
-         genome ask ecoli.gbff.gz --similar-to lacZ   genes of similar sequence, by the built-in model of DNA\n  \
-         genome ask ecoli.gbff.gz --embedder all-MiniLM-L6-v2 \"genes similar in function to heat shock chaperone\"\n  \
-         genome ask ecoli.gbff.gz --llm-url http://localhost:11434/v1 --llm-model qwen3 \"a question in any words\"\n\n\
+         genome ask ecoli.gbff.gz --similar-to lacZ   genes of similar sequence, by the built-in model\n  \
+         genome ask ecoli.gbff.gz --embedder MINILM \"genes similar in function to heat shock chaperone\"\n  \
+         genome ask ecoli.gbff.gz --llm-url http://localhost:11434/v1 --llm-model NAME \"in any words\"\n\n\
          What can be asked:\n",
     );
     for examples in genome_ask::examples() {

@@ -138,15 +138,15 @@ mod tests {
 
     #[test]
     fn addresses() {
-        let check = |url: &str, with_key: bool, expected: Result<&str, &str>| match (Endpoint::new(url, with_key), expected)
-        {
-            (Ok(found), Ok(expected)) => assert_eq!(found.url, expected),
-            (Err(found), Err(part)) => {
-                let found = found.to_string();
-                assert!(found.contains(part) && !found.contains("secret"), "{found}");
-            }
-            (found, expected) => panic!("{found:?}, expected {expected:?}"),
-        };
+        let check =
+            |url: &str, with_key: bool, expected: Result<&str, &str>| match (Endpoint::new(url, with_key), expected) {
+                (Ok(found), Ok(expected)) => assert_eq!(found.url, expected),
+                (Err(found), Err(part)) => {
+                    let found = found.to_string();
+                    assert!(found.contains(part) && !found.contains("secret"), "{found}");
+                }
+                (found, expected) => panic!("{found:?}, expected {expected:?}"),
+            };
         check("http://localhost:11434/v1", false, Ok("http://localhost:11434/v1/chat/completions"));
         check("http://localhost:11434/v1/", true, Ok("http://localhost:11434/v1/chat/completions"));
         check("https://api.example.org/v1/chat/completions", true, Ok("https://api.example.org/v1/chat/completions"));

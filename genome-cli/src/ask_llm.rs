@@ -11,7 +11,9 @@ use std::time::Duration;
 
 /// A language model that may choose the query of a question that the grammar does not understand.
 #[derive(Debug, Clone, Args)]
-#[command(next_help_heading = "Language model: for questions that the grammar does not understand; none unless named here")]
+#[command(
+    next_help_heading = "Language model: for questions that the grammar does not understand; none unless named here"
+)]
 pub(crate) struct LlmArgs {
     /// Ask this OpenAI-compatible endpoint, such as http://localhost:11434/v1; it is sent the question, and nothing of the genome
     #[arg(long, value_name = "URL", requires = "llm_model", conflicts_with_all = ["llm_checkpoint", "batch"])]

@@ -182,7 +182,7 @@ mod tests {
         check("gène é rbc", 12, 9, &["rbcL"]); // places are bytes
         check("", 0, 0, &[]);
         check("zzzz", 4, 0, &[]);
-        check("x' OR '1'='1", 12, 5, &[]);
+        check("x' OR '1'='1", 12, 6, &[]);
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! Similarity for `genome ask`: texts by a BERT of the user's, sequences by a DNA model.
 
 use crate::args::DeviceArgs;
-use crate::ask_open::cache;
 use crate::ask_args::{IndexArgs, IndexPlace};
+use crate::ask_open::cache;
 use crate::bases::{self, BASE_TINY};
 use crate::text_embedder::TextEmbedder;
 use crate::ui;

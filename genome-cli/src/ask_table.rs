@@ -99,7 +99,12 @@ pub(crate) fn understood(reply: &Reply, out: &mut dyn Write) -> Result<()> {
     if let Some(help) = help
         && let Some(prose) = &help.prose
     {
-        writeln!(out, "In the words of {} (every number and name is in the answer): {}", plain(&help.model), plain(prose))?;
+        writeln!(
+            out,
+            "In the words of {} (every number and name is in the answer): {}",
+            plain(&help.model),
+            plain(prose)
+        )?;
     }
     Ok(())
 }

@@ -35,12 +35,12 @@ fn server(reply: impl Fn(&mut TcpStream) + Send + 'static) -> (String, Receiver<
 /// Head and body of a request.
 fn request(stream: &mut TcpStream) -> String {
     let (mut bytes, mut piece) = (Vec::new(), [0; 4096]);
-    loop {
-        let Ok(n @ 1..) = stream.read(&mut piece) else { break };
+    while let Ok(n @ 1..) = stream.read(&mut piece) {
         bytes.extend_from_slice(&piece[..n]);
         let text = String::from_utf8_lossy(&bytes);
         if let Some((head, body)) = text.split_once("\r\n\r\n") {
-            let length = head.lines().find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length: ")?.parse().ok());
+            let length =
+                head.lines().find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length: ")?.parse().ok());
             if body.len() >= length.unwrap_or(0) {
                 break;
             }
@@ -66,7 +66,19 @@ fn says(bytes: Vec<u8>) -> (String, Receiver<String>) {
 /// Runs `genome ask --demo` with an endpoint; gives the exit code and all that was printed.
 fn ask(dir: &Path, url: &str, more: &[&str]) -> (i32, String) {
     let args = [
-        &["ask", "--demo", STRANGE, "--llm-url", url, "--llm-model", "mock", "--llm-key-env", "MY_KEY", "--llm-timeout", "2"],
+        &[
+            "ask",
+            "--demo",
+            STRANGE,
+            "--llm-url",
+            url,
+            "--llm-model",
+            "mock",
+            "--llm-key-env",
+            "MY_KEY",
+            "--llm-timeout",
+            "2",
+        ],
         more,
     ]
     .concat();
@@ -183,8 +195,11 @@ fn prose_is_shown_only_if_it_repeats_the_answer() {
         // The first request is for a query, the second for sentences.
         let first = std::sync::atomic::AtomicBool::new(true);
         let (url, requests) = server(move |stream| {
-            let content =
-                if first.swap(false, std::sync::atomic::Ordering::SeqCst) { "list gene where named rbcL" } else { prose };
+            let content = if first.swap(false, std::sync::atomic::Ordering::SeqCst) {
+                "list gene where named rbcL"
+            } else {
+                prose
+            };
             let _ = stream.write_all(&completion(content));
         });
         let (code, text) = ask(dir.path(), &url, &["--llm-prose"]);
@@ -238,7 +253,8 @@ fn a_checkpoint_on_this_machine_chooses_valid_queries() {
     let dir = folder();
     let strange = format!("{STRANGE}\nverily, whither went the photosystem, o muse?\n");
     let args = ["ask", "--demo", "--json", "--llm-checkpoint", weights, "--device", "cpu"];
-    let output = genome(dir.path(), &args).env("GENOME_CACHE", dir.path().join("cache")).write_stdin(strange).output().unwrap();
+    let output =
+        genome(dir.path(), &args).env("GENOME_CACHE", dir.path().join("cache")).write_stdin(strange).output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
     assert_eq!(text.lines().count(), 2, "{text}{}", String::from_utf8_lossy(&output.stderr));
     for line in text.lines() {

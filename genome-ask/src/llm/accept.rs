@@ -32,7 +32,9 @@ pub(super) fn read(reply: &str, question: &str, index: &Index) -> Result<Read> {
     let asked = format!(" {} ", fold(question));
     let is_asked = |text: &str| asked.contains(&format!(" {} ", fold(text).trim()));
     if let Some(name) = used.names.iter().find(|name| !is_asked(name)) {
-        return Ok(Err(format!("it names {name}, which the question does not; names come from the question or the genome")));
+        return Ok(Err(format!(
+            "it names {name}, which the question does not; names come from the question or the genome"
+        )));
     }
     let known = understand::numbers_in(question);
     let mut numbers: Vec<String> = Vec::new();
@@ -51,7 +53,9 @@ pub(super) fn read(reply: &str, question: &str, index: &Index) -> Result<Read> {
     let mut notes = Vec::new();
     for (what, found) in [("numbers", numbers.join(", ")), ("words", words.join(", "))] {
         if !found.is_empty() {
-            notes.push(format!("{what} of the query that are not in the question, chosen by the language model: {found}"));
+            notes.push(format!(
+                "{what} of the query that are not in the question, chosen by the language model: {found}"
+            ));
         }
     }
     Ok(Ok(Some((query, notes))))
@@ -61,7 +65,9 @@ pub(super) fn read(reply: &str, question: &str, index: &Index) -> Result<Read> {
 fn one_line(reply: &str) -> std::result::Result<&str, String> {
     let mut text = reply.trim();
     if let Some(thoughts) = text.strip_prefix("<think>") {
-        let Some((_, rest)) = thoughts.split_once("</think>") else { return Err("its thoughts have no end".to_owned()) };
+        let Some((_, rest)) = thoughts.split_once("</think>") else {
+            return Err("its thoughts have no end".to_owned());
+        };
         text = rest.trim();
     }
     if let Some(fenced) = text.strip_prefix("```").and_then(|rest| rest.strip_suffix("```")) {
@@ -90,7 +96,8 @@ fn one_line(reply: &str) -> std::result::Result<&str, String> {
 /// Words in lower case between single blanks; signs are blanks.
 fn fold(text: &str) -> String {
     let letters = text.to_lowercase();
-    let words: Vec<&str> = letters.split(|c: char| !(c.is_alphanumeric() || c == '_')).filter(|w| !w.is_empty()).collect();
+    let words: Vec<&str> =
+        letters.split(|c: char| !(c.is_alphanumeric() || c == '_')).filter(|w| !w.is_empty()).collect();
     words.join(" ")
 }
 
@@ -176,7 +183,9 @@ impl Used {
         match filter {
             Filter::Is(_) | Filter::Strand(_) => {}
             Filter::Number(_, compare) => match compare {
-                Compare::Lt(x) | Compare::Le(x) | Compare::Eq(x) | Compare::Ge(x) | Compare::Gt(x) => self.numbers.push(*x),
+                Compare::Lt(x) | Compare::Le(x) | Compare::Eq(x) | Compare::Ge(x) | Compare::Gt(x) => {
+                    self.numbers.push(*x)
+                }
                 Compare::Between(low, high) => self.numbers.extend([*low, *high]),
             },
             Filter::Text(field, _, values) => {

@@ -73,12 +73,12 @@ impl<L: Likelihood> LanguageModel for Chooser<L> {
 
 /// Words without a meaning of their own.
 const FILLERS: &[&str] = &[
-    "a", "about", "all", "am", "an", "and", "any", "are", "at", "be", "by", "can", "could", "did", "do", "does", "for", "from",
-    "genes", "gene", "genome", "give", "had", "has", "have", "how", "i", "in", "is", "it", "its", "know", "like", "list", "many",
-    "me", "much", "my", "of", "on", "one", "or", "our", "please", "protein", "proteins", "show", "so", "some", "tell", "that",
-    "the", "their", "them", "there", "these", "they", "thing", "things", "this", "those", "to", "was", "we", "what", "when",
-    "where", "which", "who", "why", "will", "with", "would", "you", "your", "than", "over", "under", "more", "less", "longer",
-    "shorter", "number", "count",
+    "a", "about", "all", "am", "an", "and", "any", "are", "at", "be", "by", "can", "could", "did", "do", "does", "for",
+    "from", "genes", "gene", "genome", "give", "had", "has", "have", "how", "i", "in", "is", "it", "its", "know",
+    "like", "list", "many", "me", "much", "my", "of", "on", "one", "or", "our", "please", "protein", "proteins",
+    "show", "so", "some", "tell", "that", "the", "their", "them", "there", "these", "they", "thing", "things", "this",
+    "those", "to", "was", "we", "what", "when", "where", "which", "who", "why", "will", "with", "would", "you", "your",
+    "than", "over", "under", "more", "less", "longer", "shorter", "number", "count",
 ];
 
 /// Queries that the question may mean, the plainest first.
@@ -138,7 +138,9 @@ fn phrases(question: &str, names: &[String]) -> Vec<String> {
     let lower = question.to_lowercase();
     let mut runs: Vec<Vec<&str>> = vec![Vec::new()];
     for piece in lower.split_whitespace() {
-        for word in piece.split(|c: char| !(c.is_alphanumeric() || matches!(c, '-' | '\''))).filter(|word| !word.is_empty()) {
+        for word in
+            piece.split(|c: char| !(c.is_alphanumeric() || matches!(c, '-' | '\''))).filter(|word| !word.is_empty())
+        {
             let word = word.trim_matches(['-', '\'']);
             let is_name = names.iter().any(|name| name.eq_ignore_ascii_case(word));
             let is_short = word.chars().count() < 2;

@@ -12,14 +12,15 @@ use crate::understand;
 const LONGEST: usize = 1500;
 
 /// Names that any sentence about genes may use.
-const TERMS: &[&str] = &["dna", "rna", "trna", "rrna", "mrna", "cds", "orf", "gc", "bp", "aa", "kb", "mb", "da", "kda", "i"];
+const TERMS: &[&str] =
+    &["dna", "rna", "trna", "rrna", "mrna", "cds", "orf", "gc", "bp", "aa", "kb", "mb", "da", "kda", "i"];
 
 /// Words with a capital at the beginning of a sentence that are no names.
 const BEGINNINGS: &[&str] = &[
-    "a", "all", "among", "an", "and", "as", "at", "both", "by", "each", "every", "five", "for", "found", "four", "from", "gene",
-    "genes", "here", "however", "in", "it", "its", "list", "many", "most", "of", "on", "other", "others", "overall", "protein",
-    "proteins", "result", "results", "several", "she", "some", "that", "the", "their", "there", "these", "they", "this", "those",
-    "three", "together", "two", "we", "while", "with", "yes", "you",
+    "a", "all", "among", "an", "and", "as", "at", "both", "by", "each", "every", "five", "for", "found", "four",
+    "from", "gene", "genes", "here", "however", "in", "it", "its", "list", "many", "most", "of", "on", "other",
+    "others", "overall", "protein", "proteins", "result", "results", "several", "she", "some", "that", "the", "their",
+    "there", "these", "they", "this", "those", "three", "together", "two", "we", "while", "with", "yes", "you",
 ];
 
 /// Words that say how many without a digit, or that something is not there: which no answer says.
@@ -37,8 +38,9 @@ const NUMBER_WORDS: &[(&str, f64)] = &[
     ("millions", 1e6),
 ];
 const FORBIDDEN: &[&str] = &[
-    "half", "halves", "quarter", "quarters", "third", "thirds", "percent", "none", "nothing", "no", "absent", "absence", "lack",
-    "lacks", "lacking", "missing", "zero", "not", "cannot", "never", "neither", "without", "billion", "billions",
+    "half", "halves", "quarter", "quarters", "third", "thirds", "percent", "none", "nothing", "no", "absent",
+    "absence", "lack", "lacks", "lacking", "missing", "zero", "not", "cannot", "never", "neither", "without",
+    "billion", "billions",
 ];
 
 /// The sentences as one line.
@@ -207,6 +209,7 @@ fn parts(word: &str) -> impl Iterator<Item = &str> {
 /// `1,234`, `50.8`, `12%` as numbers.
 fn plain_number(word: &str) -> Option<f64> {
     let digits = word.strip_suffix('%').unwrap_or(word).replace(',', "");
-    let is_number = digits.bytes().all(|b| b.is_ascii_digit() || b == b'.') && digits.bytes().any(|b| b.is_ascii_digit());
+    let is_number =
+        digits.bytes().all(|b| b.is_ascii_digit() || b == b'.') && digits.bytes().any(|b| b.is_ascii_digit());
     if is_number { digits.parse().ok() } else { None }
 }

@@ -185,7 +185,8 @@ impl<I: Borrow<Index>> Dialogue<I> {
         );
         self.memory.subjects = answer.rows.iter().map(|row| row.id.clone()).collect();
         let few = answer.rows.iter().take(3).map(|row| {
-            let gene = row.gene.as_ref().filter(|gene| **gene != row.id).map(|gene| format!("{gene} ")).unwrap_or_default();
+            let gene =
+                row.gene.as_ref().filter(|gene| **gene != row.id).map(|gene| format!("{gene} ")).unwrap_or_default();
             format!("{gene}{} {:.3}", row.id, row.similarity.unwrap_or_default())
         });
         let few: Vec<String> = few.collect();

@@ -46,9 +46,44 @@ const RELATIONS: &[(&str, Option<Of>)] = &[
 
 /// Words that may stand in front.
 const BEFORE: &[&str] = &[
-    "a", "all", "any", "are", "do", "does", "find", "for", "gene", "genes", "give", "list", "me", "more", "most", "of", "ones", "other",
-    "please", "protein", "proteins", "search", "show", "that", "the", "there", "what", "which", "anything", "something", "top",
-    "is", "code", "encode", "coding", "to", "closest", "nearest",
+    "a",
+    "all",
+    "any",
+    "are",
+    "do",
+    "does",
+    "find",
+    "for",
+    "gene",
+    "genes",
+    "give",
+    "list",
+    "me",
+    "more",
+    "most",
+    "of",
+    "ones",
+    "other",
+    "please",
+    "protein",
+    "proteins",
+    "search",
+    "show",
+    "that",
+    "the",
+    "there",
+    "what",
+    "which",
+    "anything",
+    "something",
+    "top",
+    "is",
+    "code",
+    "encode",
+    "coding",
+    "to",
+    "closest",
+    "nearest",
 ];
 
 /// What a question asks for if it is one of similarity. A name of the genome is a gene; all else is a text.
@@ -79,7 +114,19 @@ pub fn wanted(question: &str, index: &Index) -> Result<Option<Wanted>> {
         }
     }
     let mut to = question[end..].trim().trim_end_matches(['?', '.', '!']).trim();
-    for article in ["the gene ", "gene ", "the protein ", "protein ", "the product of ", "the function of ", "that of ", "those of ", "the ", "a ", "an "] {
+    for article in [
+        "the gene ",
+        "gene ",
+        "the protein ",
+        "protein ",
+        "the product of ",
+        "the function of ",
+        "that of ",
+        "those of ",
+        "the ",
+        "a ",
+        "an ",
+    ] {
         if to.get(..article.len()).is_some_and(|head| head.eq_ignore_ascii_case(article)) {
             to = to[article.len()..].trim();
             break;

@@ -52,7 +52,8 @@ pub(crate) fn names_in(question: &str, index: &Index) -> Result<Vec<String>> {
     let mut names: Vec<String> = Vec::new();
     for token in tokens::tokens(question) {
         let written = &question[token.span.clone()];
-        let is_word = token.kind == tokens::Kind::Word && written.chars().count() > 1 && !lexicon::lexicon().knows(&token.text);
+        let is_word =
+            token.kind == tokens::Kind::Word && written.chars().count() > 1 && !lexicon::lexicon().knows(&token.text);
         if is_word && !names.iter().any(|name| name == written) && genome.name_rank(written)?.is_some() {
             names.push(written.to_owned());
         }
@@ -70,7 +71,9 @@ pub(crate) fn is_name(text: &str, index: &Index) -> Result<bool> {
 #[cfg(feature = "llm")]
 pub(crate) fn number_word(word: &str) -> Option<f64> {
     // `hundred` is none alone.
-    numbers::number_words(&[word]).or_else(|| numbers::number_words(&["one", word]).filter(|(_, taken)| *taken == 2)).map(|(number, _)| number)
+    numbers::number_words(&[word])
+        .or_else(|| numbers::number_words(&["one", word]).filter(|(_, taken)| *taken == 2))
+        .map(|(number, _)| number)
 }
 
 /// Whether the lexicon of questions has this word.
@@ -121,17 +124,32 @@ pub(crate) fn understand(question: &str, index: &Index, memory: &Memory) -> Resu
 fn decide(question: &str, frame: &Frame, memory: &Memory, genome: Genome<'_>) -> Result<Understanding> {
     if let Some(reason) = frame.beyond {
         let reason = format!("The data cannot tell this: {reason}.");
-        return Ok(Understanding::Declined { cause: Cause::CannotTell, reason, unknown: Vec::new(), suggestions: suggestions(frame, genome) });
+        return Ok(Understanding::Declined {
+            cause: Cause::CannotTell,
+            reason,
+            unknown: Vec::new(),
+            suggestions: suggestions(frame, genome),
+        });
     }
     if frame.asks.help && !frame.has_subject() {
         let all = crate::dialogue::examples_of(genome.index).into_iter().flat_map(|examples| examples.questions);
         let reason = "Questions of these sorts are understood.".to_owned();
-        return Ok(Understanding::Declined { cause: Cause::Help, reason, unknown: Vec::new(), suggestions: all.collect() });
+        return Ok(Understanding::Declined {
+            cause: Cause::Help,
+            reason,
+            unknown: Vec::new(),
+            suggestions: all.collect(),
+        });
     }
     if let Some(first) = frame.dangling.first() {
         let reason = format!("I did not understand \u{201c}{first}\u{201d}: it lacks a number, or what it refers to.");
         let unknown = frame.dangling.clone();
-        return Ok(Understanding::Declined { cause: Cause::NotUnderstood, reason, unknown, suggestions: suggestions(frame, genome) });
+        return Ok(Understanding::Declined {
+            cause: Cause::NotUnderstood,
+            reason,
+            unknown,
+            suggestions: suggestions(frame, genome),
+        });
     }
     let takes_numbers = frame.extreme.is_some() || frame.relation.is_some() || frame.first.is_some();
     if let Some(number) = frame.numbers.first()
@@ -151,11 +169,21 @@ fn decide(question: &str, frame: &Frame, memory: &Memory, genome: Genome<'_>) ->
     if frame.says_gap && matches!(frame.relation, Some((_, frame::Relation::Between))) && frame.names.len() == 2 {
         let reason =
             "Distances between two genes are not computed; ask where they are, or what lies between them.".to_owned();
-        return Ok(Understanding::Declined { cause: Cause::CannotTell, reason, unknown: Vec::new(), suggestions: suggestions(frame, genome) });
+        return Ok(Understanding::Declined {
+            cause: Cause::CannotTell,
+            reason,
+            unknown: Vec::new(),
+            suggestions: suggestions(frame, genome),
+        });
     }
     if frame.shared.is_some() && genome.several()?.is_empty() {
         let reason = "Two genomes are needed to compare them, and only one is open.".to_owned();
-        return Ok(Understanding::Declined { cause: Cause::CannotTell, reason, unknown: Vec::new(), suggestions: suggestions(frame, genome) });
+        return Ok(Understanding::Declined {
+            cause: Cause::CannotTell,
+            reason,
+            unknown: Vec::new(),
+            suggestions: suggestions(frame, genome),
+        });
     }
     if let Some(query) = choose::reading(question, frame, &memory.readings) {
         return Ok(Understanding::Query { query: Box::new(query), notes: Vec::new() });
