@@ -107,6 +107,10 @@ struct Row {
 
 /// Answers a file of questions, in its order: `{"id": .., "answer": {..}}`.
 fn batch(args: &AskArgs, questions: &Path, data: &Path) -> Result<Outcome> {
+    #[cfg(feature = "semantic")]
+    if !args.similar.models.is_none() {
+        anyhow::bail!("--batch is answered by the rules alone: leave out --embedder and --dna-model");
+    }
     let text = std::fs::read_to_string(questions).with_context(|| questions.display().to_string())?;
     let mut indexes: HashMap<String, Index> = HashMap::new();
     let mut memories: HashMap<String, Memory> = HashMap::new();

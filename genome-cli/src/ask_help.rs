@@ -28,7 +28,13 @@ impl Helpers {
             #[cfg(feature = "llm")]
             prose: args.llm.prose(),
             #[cfg(feature = "semantic")]
-            search: crate::ask_similar::Search::new(&args.similar, &args.device, &args.index, index)?,
+            search: crate::ask_similar::Search::new(
+                &args.similar.models,
+                args.similar.similar,
+                &args.device,
+                &args.index,
+                index,
+            )?,
         })
     }
 

@@ -10,6 +10,7 @@ use anyhow::{Context, Result, bail};
 use burn::tensor::Device;
 use clap::Args;
 use genome_ask::dialogue::Cause;
+use genome_ask::mcp::{FindSimilar, SimilarBy};
 use genome_ask::semantic::{Embed, Of, Similar, To, Vectors, Wanted, wanted};
 use genome_ask::{Dialogue, Index, Reply, ReplyKind};
 use genome_formats::SeqRecord;
@@ -23,28 +24,44 @@ use std::time::Instant;
 /// Tokens that a DNA model sees at once: a longer gene is the mean of its windows. The built-in model learned on windows like these.
 const WINDOW: usize = 256;
 
+/// Models of similarity.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Similarity: results are nearest vectors, no facts")]
+pub(crate) struct SimilarModels {
+    /// Model of texts for "genes similar in function to ...": a folder with a sentence-transformers BERT, such as all-MiniLM-L6-v2
+    #[arg(long, value_name = "DIR")]
+    embedder: Option<PathBuf>,
+    /// Model of DNA for "genes similar in sequence to lacZ": a folder, or base-tiny, which is built in
+    #[arg(long, value_name = "DIR")]
+    dna_model: Option<String>,
+}
+
+impl SimilarModels {
+    /// Whether none is named.
+    pub(crate) fn is_none(&self) -> bool {
+        self.embedder.is_none() && self.dna_model.is_none()
+    }
+}
+
 /// Genes like a text or another gene.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Similarity: results are nearest vectors, no facts")]
 pub(crate) struct SimilarArgs {
-    /// Model of texts for "genes similar in function to ...": a folder with a sentence-transformers BERT, such as all-MiniLM-L6-v2
-    #[arg(long, value_name = "DIR", conflicts_with = "batch")]
-    embedder: Option<PathBuf>,
-    /// Model of DNA for "genes similar in sequence to lacZ": a folder, or base-tiny, which is built in
-    #[arg(long, value_name = "DIR", conflicts_with = "batch")]
-    dna_model: Option<String>,
+    #[command(flatten)]
+    pub(crate) models: SimilarModels,
     /// Genes similar to this one, by name or locus tag: in function with --embedder, else in sequence
     #[arg(long, value_name = "GENE", conflicts_with = "batch")]
     pub(crate) similar_to: Option<String>,
     /// How many similar genes, where the question does not say
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..=100_000))]
-    similar: u64,
+    pub(crate) similar: u64,
 }
 
 /// Models and vectors, opened when the first question needs them.
 #[derive(Debug)]
 pub(crate) struct Search {
-    args: SimilarArgs,
+    args: SimilarModels,
+    rows: u64,
     device: DeviceArgs,
     /// Where vectors are kept; nowhere for an index in memory.
     folder: Option<PathBuf>,
@@ -53,7 +70,13 @@ pub(crate) struct Search {
 }
 
 impl Search {
-    pub(crate) fn new(args: &SimilarArgs, device: &DeviceArgs, place: &IndexArgs, index: &Index) -> Result<Self> {
+    pub(crate) fn new(
+        args: &SimilarModels,
+        rows: u64,
+        device: &DeviceArgs,
+        place: &IndexArgs,
+        index: &Index,
+    ) -> Result<Self> {
         for (option, path) in [
             ("--embedder", args.embedder.as_deref()),
             ("--dna-model", args.dna_model.as_deref().filter(|name| *name != BASE_TINY).map(Path::new)),
@@ -67,13 +90,13 @@ impl Search {
             IndexPlace::Cache => Some(cache()?.join("vectors")),
             IndexPlace::Beside | IndexPlace::File(_) => index.path().parent().map(Path::to_owned),
         };
-        Ok(Self { args: args.clone(), device: device.clone(), folder, function: None, sequence: None })
+        Ok(Self { args: args.clone(), rows, device: device.clone(), folder, function: None, sequence: None })
     }
 
     /// The genes of `--similar-to`.
     pub(crate) fn of_gene(&mut self, dialogue: &mut Dialogue<&Index>, gene: &str) -> Result<Reply> {
         let of = if self.args.embedder.is_some() { Of::Function } else { Of::Sequence };
-        let wanted = Similar { to: To::Gene(gene.to_owned()), of, rows: self.args.similar };
+        let wanted = Similar { to: To::Gene(gene.to_owned()), of, rows: self.rows };
         self.find(dialogue, &format!("genes similar to {gene}"), &wanted)
     }
 
@@ -108,7 +131,7 @@ impl Search {
             (Of::Sequence, To::Text(text)) => To::Text(letters(&text).unwrap_or_default()),
             (_, to) => to,
         };
-        self.find(dialogue, question, &Similar { to, of, rows: rows.unwrap_or(self.args.similar) }).map(Some)
+        self.find(dialogue, question, &Similar { to, of, rows: rows.unwrap_or(self.rows) }).map(Some)
     }
 
     fn find(&mut self, dialogue: &mut Dialogue<&Index>, question: &str, wanted: &Similar) -> Result<Reply> {
@@ -146,6 +169,26 @@ impl Search {
         }
         let Some((embedder, vectors)) = place else { bail!("no vectors were made") };
         Ok(dialogue.similar(question, wanted, vectors, embedder.as_mut())?)
+    }
+}
+
+impl FindSimilar for Search {
+    fn find(
+        &mut self,
+        dialogue: &mut Dialogue<&Index>,
+        to: &str,
+        by: SimilarBy,
+        rows: u64,
+    ) -> genome_ask::Result<Reply> {
+        let words = match by {
+            SimilarBy::Function => "in function",
+            SimilarBy::Sequence => "in sequence",
+        };
+        // Read as a question is: a name of the genome is a gene, all else a text.
+        let question = format!("{rows} genes similar {words} to {to}");
+        let failed = |problem: String| genome_ask::Error::Model { model: "similar_genes".to_owned(), problem };
+        let found = self.ask(dialogue, &question).map_err(|error| failed(format!("{error:#}")))?;
+        found.ok_or_else(|| failed("expected a gene or a description".to_owned()))
     }
 }
 

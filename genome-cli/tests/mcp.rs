@@ -8,12 +8,18 @@ use std::path::Path;
 
 /// Sends lines after a handshake, closes stdin, and gives the responses by their id; those without one under `null`.
 fn session(lines: &[String]) -> (Vec<Value>, String, Option<i32>) {
+    session_with(lines, &[])
+}
+
+/// As `session`, with more options.
+fn session_with(lines: &[String], more: &[&str]) -> (Vec<Value>, String, Option<i32>) {
     let folder = run::folder();
     let gb = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/NC_000932.gb");
     std::fs::copy(gb, folder.path().join("chloroplast.gb")).unwrap();
     let mut input = lines.join("\n");
     input.push('\n');
-    let output = run::genome(folder.path(), &["mcp", "chloroplast.gb", "--index", "beside"])
+    let args = [&["mcp", "chloroplast.gb", "--index", "beside"], more].concat();
+    let output = run::genome(folder.path(), &args)
         .env("GENOME_CACHE", folder.path())
         .write_stdin(input)
         .timeout(std::time::Duration::from_secs(120))
@@ -137,4 +143,26 @@ fn who_does_not_begin_with_a_handshake_is_told() {
     assert!(code == Some(2) || replies.iter().any(|reply| reply["error"].is_object()), "{replies:?} {stderr}");
     let (replies, stderr, code) = session(&[]);
     assert_eq!((replies.len(), code), (0, Some(0)), "a client that goes at once is no error: {stderr}");
+}
+
+/// The tool is there where a model is named, and says what it gives.
+#[cfg(feature = "semantic")]
+#[test]
+fn similar_genes_by_a_model() {
+    let mut lines = handshake();
+    lines.push(json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/list" }).to_string());
+    lines.push(call(2, "similar_genes", json!({ "to": "rpl2", "by": "sequence", "max_rows": 2 })));
+    lines.push(call(3, "similar_genes", json!({ "to": "light harvesting" })));
+    lines.push(call(4, "ask", json!({ "question": "of these, only those on the minus strand", "follow_up": true })));
+    let (replies, stderr, code) = session_with(&lines, &["--dna-model", "base-tiny", "--device", "cpu"]);
+    assert_eq!(code, Some(0), "{stderr}");
+    let names =
+        |reply: &Value| reply["result"]["tools"].as_array().unwrap().iter().any(|t| t["name"] == "similar_genes");
+    assert!(names(reply(&replies, 1)));
+    let found = reply(&replies, 2);
+    assert!(text(found).contains("similarity, not fact") && text(found).contains("\tsimilarity"), "{found}");
+    assert_eq!(found["result"]["structuredContent"]["method"], "similarity");
+    assert!(text(reply(&replies, 3)).contains("--embedder DIR"), "{:?}", reply(&replies, 3));
+    let (without, ..) = session(&lines[..3]);
+    assert!(!names(reply(&without, 1)));
 }

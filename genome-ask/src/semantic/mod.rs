@@ -57,7 +57,7 @@ use crate::query::{Filter, Query, Select};
 use crate::say;
 
 /// A model that turns texts into vectors.
-pub trait Embed: Debug {
+pub trait Embed: Debug + Send {
     /// Its name, for people.
     fn name(&self) -> String;
 
