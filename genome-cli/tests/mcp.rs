@@ -8,18 +8,12 @@ use std::path::Path;
 
 /// Sends lines after a handshake, closes stdin, and gives the responses by their id; those without one under `null`.
 fn session(lines: &[String]) -> (Vec<Value>, String, Option<i32>) {
-    session_with(lines, &[])
-}
-
-/// As `session`, with more options.
-fn session_with(lines: &[String], more: &[&str]) -> (Vec<Value>, String, Option<i32>) {
     let folder = run::folder();
     let gb = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/NC_000932.gb");
     std::fs::copy(gb, folder.path().join("chloroplast.gb")).unwrap();
     let mut input = lines.join("\n");
     input.push('\n');
-    let args = [&["mcp", "chloroplast.gb", "--index", "beside"], more].concat();
-    let output = run::genome(folder.path(), &args)
+    let output = run::genome(folder.path(), &["mcp", "chloroplast.gb", "--index", "beside"])
         .env("GENOME_CACHE", folder.path())
         .write_stdin(input)
         .timeout(std::time::Duration::from_secs(120))
@@ -145,24 +139,46 @@ fn who_does_not_begin_with_a_handshake_is_told() {
     assert_eq!((replies.len(), code), (0, Some(0)), "a client that goes at once is no error: {stderr}");
 }
 
-/// The tool is there where a model is named, and says what it gives.
+/// The tool is there where a model is named, and says what it gives. The client waits for each response: the first takes long.
 #[cfg(feature = "semantic")]
 #[test]
 fn similar_genes_by_a_model() {
-    let mut lines = handshake();
-    lines.push(json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/list" }).to_string());
-    lines.push(call(2, "similar_genes", json!({ "to": "rpl2", "by": "sequence", "max_rows": 2 })));
-    lines.push(call(3, "similar_genes", json!({ "to": "light harvesting" })));
-    lines.push(call(4, "ask", json!({ "question": "of these, only those on the minus strand", "follow_up": true })));
-    let (replies, stderr, code) = session_with(&lines, &["--dna-model", "base-tiny", "--device", "cpu"]);
-    assert_eq!(code, Some(0), "{stderr}");
-    let names =
-        |reply: &Value| reply["result"]["tools"].as_array().unwrap().iter().any(|t| t["name"] == "similar_genes");
-    assert!(names(reply(&replies, 1)));
-    let found = reply(&replies, 2);
-    assert!(text(found).contains("similarity, not fact") && text(found).contains("\tsimilarity"), "{found}");
+    use std::io::{BufRead, BufReader, Write};
+    use std::process::{Command, Stdio};
+
+    let list = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/list" }).to_string();
+    let has_tool =
+        |reply: &Value| reply["result"]["tools"].as_array().unwrap().iter().any(|tool| tool["name"] == "similar_genes");
+    let (without, ..) = session(&[handshake(), vec![list.clone()]].concat());
+    assert!(!has_tool(reply(&without, 1)));
+
+    let folder = run::folder();
+    let mut client = Command::new(assert_cmd::cargo::cargo_bin!("genome"))
+        .args(["mcp", "--demo", "--dna-model", "base-tiny", "--device", "cpu"])
+        .env("GENOME_CACHE", folder.path())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut input = client.stdin.take().unwrap();
+    let mut output = BufReader::new(client.stdout.take().unwrap()).lines();
+    let mut ask = |line: &str| -> Value {
+        writeln!(input, "{line}").unwrap();
+        serde_json::from_str(&output.next().unwrap().unwrap()).unwrap()
+    };
+    let hello = handshake();
+    ask(&hello[0]);
+    let tools = ask(&format!("{}\n{list}", hello[1]));
+    assert!(has_tool(&tools), "{tools}");
+    let found = ask(&call(2, "similar_genes", json!({ "to": "rpl2", "by": "sequence", "max_rows": 2 })));
+    assert!(text(&found).contains("similarity, not fact") && text(&found).contains("\tsimilarity"), "{found}");
     assert_eq!(found["result"]["structuredContent"]["method"], "similarity");
-    assert!(text(reply(&replies, 3)).contains("--embedder DIR"), "{:?}", reply(&replies, 3));
-    let (without, ..) = session(&lines[..3]);
-    assert!(!names(reply(&without, 1)));
+    let next =
+        ask(&call(3, "ask", json!({ "question": "how many of these are on the plus strand?", "follow_up": true })));
+    assert!(text(&next).contains("Query: count gene where among"), "{next}");
+    let lacks = ask(&call(4, "similar_genes", json!({ "to": "light harvesting" })));
+    assert!(text(&lacks).contains("--embedder DIR"), "{lacks}");
+    drop(input);
+    assert!(client.wait().unwrap().success());
 }

@@ -1,7 +1,7 @@
 //! A language model that helps where the grammar does not understand, and never answers.
 //!
 //! It may do two things. It may turn a question into the text of a typed query: what it gives is read by the strict parser of
-//! [`Query`], checked ([`check`](self#what-is-checked)), shown, and run like any other; anything else is refused with the
+//! [`crate::Query`], [checked](self#what-is-checked), shown, and run like any other; anything else is refused with the
 //! reason. And it may word an answer: its sentences are shown only if every number and every name in them is in the answer.
 //!
 //! This crate opens no connection and loads no weights. [`ChatModel`] speaks to an OpenAI-compatible endpoint through a
