@@ -147,6 +147,9 @@ pub struct Row {
     /// Members for each gene of the stretch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub density: Option<f64>,
+    /// How similar it is to what was asked for: the cosine of two vectors, from -1 to 1. A similarity, no fact.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub similarity: Option<f64>,
     /// The pattern that is here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pattern: Option<String>,

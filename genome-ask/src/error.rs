@@ -68,6 +68,14 @@ pub enum Error {
         /// How much is allowed.
         limit: u64,
     },
+    /// A model that was asked for help has failed.
+    #[error("{model}: {problem}")]
+    Model {
+        /// Its name.
+        model: String,
+        /// What went wrong.
+        problem: String,
+    },
     /// The answer cannot be written.
     #[error("writing the answer: {0}")]
     Write(std::io::Error),

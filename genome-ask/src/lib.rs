@@ -46,6 +46,8 @@
 //! | [`mod@write`] | answers as JSON, CSV, TSV, FASTA and GFF3 |
 //! | [`Index::compare`], [`Comparison`] | two genomes by gene name or product |
 //! | [`biology`] | weight and isoelectric point of proteins, restriction enzymes |
+//! | `llm` (feature) | a language model that is given turns what the grammar does not understand into a query |
+//! | `semantic` (feature) | genes like a text, a gene or a sequence, by vectors of a model that is given |
 //! | `web` (feature) | a web page: dialogue, pictures, downloads |
 //! | `mcp` (feature) | a server for the Model Context Protocol |
 //! | [`Error`] | what went wrong |
@@ -57,10 +59,14 @@ pub mod dialogue;
 mod error;
 mod execute;
 pub mod index;
+#[cfg(feature = "llm")]
+pub mod llm;
 #[cfg(feature = "mcp")]
 pub mod mcp;
 pub mod query;
 mod say;
+#[cfg(feature = "semantic")]
+pub mod semantic;
 mod understand;
 #[cfg(feature = "web")]
 pub mod web;

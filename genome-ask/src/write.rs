@@ -78,7 +78,8 @@ pub fn table(answer: &Answer, separator: char, out: &mut dyn Write) -> Result<()
     columns.extend(
         shown.iter().map(|field| if COLUMNS.contains(&&**field) { format!("all_{field}") } else { field.clone() }),
     );
-    let optional: [(&str, Get); 3] = [
+    let optional: [(&str, Get); 4] = [
+        ("similarity", |row| row.similarity.map(|x| format!("{x:.4}"))),
         ("pattern", |row| row.pattern.clone()),
         ("members", |row| (!row.members.is_empty()).then(|| row.members.join(";"))),
         ("sequence", |row| row.sequence.clone()),

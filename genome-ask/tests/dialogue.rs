@@ -125,13 +125,18 @@ fn rate(name: &str, text: &str, data: &Path, show: bool) -> (usize, usize) {
     (right, rows.len())
 }
 
-/// Half of the paraphrases are read while rules are written, the other half never: failures of that half are not shown.
+/// One set of paraphrases was read while rules were written; the other two never: their failures are not shown. The first of
+/// these was written together with the rules, the second afterwards, over other genomes.
 #[test]
 fn paraphrases() {
     let Some(data) = common::data_folder("paraphrases") else { return };
     let (right, all) = rate("tuned", include_str!("paraphrases/tuned.jsonl"), &data, true);
-    let (unseen_right, unseen) = rate("held out", include_str!("paraphrases/held_out.jsonl"), &data, false);
-    assert!(all + unseen >= 100);
+    let first = rate("held out, first", include_str!("paraphrases/held_out.jsonl"), &data, false);
+    let second = rate("held out, second", include_str!("paraphrases/held_out_2.jsonl"), &data, false);
+    let (unseen_right, unseen) = (first.0 + second.0, first.1 + second.1);
+    println!("held out: {unseen_right} of {unseen}");
+    assert!(unseen >= 100);
     assert!(right as f64 >= 0.95 * all as f64, "tuned: {right} of {all}");
-    assert!(unseen_right as f64 >= 0.9 * unseen as f64, "held out: {unseen_right} of {unseen}");
+    assert!(first.0 as f64 >= 0.9 * first.1 as f64, "held out, first: {first:?}");
+    assert!(unseen_right as f64 >= 0.85 * unseen as f64, "held out: {unseen_right} of {unseen}");
 }

@@ -11,7 +11,7 @@ use crate::models::ModelsArgs;
 use crate::serve::ServeArgs;
 use crate::tokenize::TokenizeArgs;
 use crate::train_tokenizer::TrainTokenizerArgs;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use model_zoo::Pooling;
 use model_zoo::packed::Bits;
 use peft_lingo::Sampling;
@@ -23,9 +23,43 @@ use std::path::PathBuf;
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
+}
+
+/// Reads the command line. Options of the hub belong to the commands that take a base or a checkpoint, and to no other.
+pub(crate) fn parse(words: impl IntoIterator<Item = std::ffi::OsString>) -> Result<Cli, clap::Error> {
+    let mut command = command();
+    let mut matches = command.try_get_matches_from_mut(words)?;
     #[cfg(feature = "hub")]
-    #[command(flatten)]
-    pub(crate) hub: crate::hub::HubArgs,
+    if let Some(hub) = hub_args(&matches) {
+        crate::hub::set(hub);
+    }
+    Cli::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut command))
+}
+
+fn command() -> clap::Command {
+    let command = Cli::command();
+    #[cfg(feature = "hub")]
+    let command = with_hub(command);
+    command
+}
+
+/// Adds the options of the hub to each command with `--base`, `--checkpoint` or `--from`.
+#[cfg(feature = "hub")]
+fn with_hub(command: clap::Command) -> clap::Command {
+    let takes_a_base =
+        command.get_arguments().any(|arg| matches!(arg.get_long(), Some("base" | "checkpoint" | "from")));
+    let command = if takes_a_base { crate::hub::HubArgs::augment_args(command) } else { command };
+    command.mut_subcommands(with_hub)
+}
+
+/// What the innermost command says about the hub.
+#[cfg(feature = "hub")]
+fn hub_args(matches: &clap::ArgMatches) -> Option<crate::hub::HubArgs> {
+    match matches.subcommand() {
+        Some((_, inner)) => hub_args(inner),
+        None if matches.try_contains_id("revision").is_ok() => crate::hub::HubArgs::from_arg_matches(matches).ok(),
+        None => None,
+    }
 }
 
 #[derive(Debug, Subcommand)]

@@ -2,6 +2,7 @@
 
 use crate::Outcome;
 use crate::ask_args::AskArgs;
+use crate::ask_help::Helpers;
 use crate::ask_open::{open, split};
 use crate::ask_table::{self, Style};
 use crate::output::stdout;
@@ -28,12 +29,21 @@ pub(crate) fn run(args: &AskArgs) -> Result<Outcome> {
     let mut dialogue = dialogue(&index, args);
     let form = args.form.output();
     let style = Style::new(args.show.rows, args.show.explain);
+    let mut helpers = Helpers::open(args, &index)?;
+    #[cfg(feature = "semantic")]
+    if let Some(gene) = &args.similar.similar_to {
+        let reply = helpers.similar_to(&mut dialogue, gene)?;
+        let outcome = show(&reply, form, style, &mut stdout())?;
+        if question.is_none() {
+            return Ok(outcome);
+        }
+    }
     if let Some(question) = question {
-        let reply = dialogue.ask(&question)?;
+        let reply = helpers.ask(&mut dialogue, &question)?;
         return show(&reply, form, style, &mut stdout());
     }
     if std::io::stdin().is_terminal() && std::io::stdout().is_terminal() {
-        return crate::ask_prompt::run(&mut dialogue, form, style);
+        return crate::ask_prompt::run(&mut dialogue, &mut helpers, form, style);
     }
     // Questions from a pipe, one a line, as one dialogue.
     let mut outcome = Outcome::NothingFound;
@@ -41,7 +51,7 @@ pub(crate) fn run(args: &AskArgs) -> Result<Outcome> {
     let mut line = String::new();
     while input.read_line(&mut line).context("stdin")? > 0 {
         if !line.trim().is_empty() {
-            let reply = dialogue.ask(&line)?;
+            let reply = helpers.ask(&mut dialogue, &line)?;
             if show(&reply, form, style, &mut stdout())? == Outcome::Found {
                 outcome = Outcome::Found;
             }
@@ -71,7 +81,7 @@ pub(crate) fn show(reply: &Reply, form: Option<Output>, style: Style, out: &mut 
             writeln!(out)?;
         }
         (Some(form), ReplyKind::Answered { query, answer }) if form != Output::Table && !answer.rows.is_empty() => {
-            eprintln!("I read this as: {}", reply.understood);
+            ask_table::understood(reply, &mut std::io::stderr())?;
             for caveat in &answer.caveats {
                 eprintln!("note: {caveat}");
             }
@@ -97,6 +107,10 @@ struct Row {
 
 /// Answers a file of questions, in its order: `{"id": .., "answer": {..}}`.
 fn batch(args: &AskArgs, questions: &Path, data: &Path) -> Result<Outcome> {
+    #[cfg(feature = "semantic")]
+    if !args.similar.models.is_none() {
+        anyhow::bail!("--batch is answered by the rules alone: leave out --embedder and --dna-model");
+    }
     let text = std::fs::read_to_string(questions).with_context(|| questions.display().to_string())?;
     let mut indexes: HashMap<String, Index> = HashMap::new();
     let mut memories: HashMap<String, Memory> = HashMap::new();

@@ -87,7 +87,10 @@ pub(crate) struct ShowRowsArgs {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = HELP.as_str())]
+#[command(
+    after_help = HELP.as_str(),
+    override_usage = "genome ask [OPTIONS] FILE... [\"QUESTION\"]\n       genome ask [OPTIONS] --demo [\"QUESTION\"]"
+)]
 pub(crate) struct AskArgs {
     /// Genomes (GenBank, EMBL, GFF3, GTF, FASTA; plain or compressed), then the question; without a question a prompt
     #[arg(value_name = "FILE... \"QUESTION\"")]
@@ -104,10 +107,22 @@ pub(crate) struct AskArgs {
     /// The folder of the genomes of --batch
     #[arg(long, value_name = "DIR", requires = "batch")]
     pub(crate) data: Option<PathBuf>,
+    #[cfg(feature = "semantic")]
+    #[command(flatten)]
+    pub(crate) similar: crate::ask_similar::SimilarArgs,
+    #[cfg(feature = "llm")]
+    #[command(flatten)]
+    pub(crate) llm: crate::ask_llm::LlmArgs,
+    #[cfg(any(feature = "llm", feature = "semantic"))]
+    #[command(flatten, next_help_heading = "Device of models")]
+    pub(crate) device: crate::args::DeviceArgs,
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = QUERY_HELP)]
+#[command(
+    after_help = QUERY_HELP,
+    override_usage = "genome query [OPTIONS] FILE... \"QUERY\"\n       genome query [OPTIONS] --demo \"QUERY\""
+)]
 pub(crate) struct QueryArgs {
     /// Genomes, then the query: a line of text or JSON
     #[arg(value_name = "FILE... \"QUERY\"", required = true)]
@@ -123,12 +138,16 @@ pub(crate) struct QueryArgs {
 /// Example questions by sort: the same that the library and the page have.
 static HELP: LazyLock<String> = LazyLock::new(|| {
     let mut out = String::from(
-        "Every number is computed from the file; every answer begins with how the question was understood, and cites file, line and\n\
-         coordinates. No model and no network is used. \"Not annotated\" is not \"absent\".\n\nExamples:\n  \
+        "Every number is computed from the file; every answer begins with how the question was understood, and\n\
+         cites file, line and coordinates. \"Not annotated\" is not \"absent\". No network is used, and no model, unless\n\
+         you name one.\n\nExamples:\n  \
          genome ask --demo \"which genes encode ribosomal proteins?\"\n  \
          genome ask ecoli.gbff.gz \"how many ABC transporters are longer than 300 aa?\"\n  \
          genome ask ecoli.gbff.gz --fasta \"proteins shorter than 50 aa\" > small.faa\n  \
-         genome ask ecoli.gbff.gz                     a prompt: questions may go on from the last answer\n\n\
+         genome ask ecoli.gbff.gz                     a prompt: questions may go on from the last answer\n  \
+         genome ask ecoli.gbff.gz --similar-to lacZ   genes of similar sequence, by the built-in model\n  \
+         genome ask ecoli.gbff.gz --embedder MINILM \"genes similar in function to heat shock chaperone\"\n  \
+         genome ask ecoli.gbff.gz --llm-url http://localhost:11434/v1 --llm-model NAME \"in any words\"\n\n\
          What can be asked:\n",
     );
     for examples in genome_ask::examples() {

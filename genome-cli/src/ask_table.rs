@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 use genome_ask::answer::{Answer, Row};
+use genome_ask::dialogue::Method;
 use genome_ask::query::Tell;
 use genome_ask::{Reply, ReplyKind, write};
 use std::io::{IsTerminal, Write};
@@ -29,12 +30,7 @@ impl Style {
 }
 
 pub(crate) fn reply(reply: &Reply, style: Style, out: &mut dyn Write) -> Result<()> {
-    for correction in &reply.corrections {
-        writeln!(out, "{} was read as {}", plain(&correction.written), plain(&correction.read))?;
-    }
-    if !reply.understood.is_empty() {
-        writeln!(out, "I read this as: {}", plain(&reply.understood))?;
-    }
+    understood(reply, out)?;
     match &reply.kind {
         ReplyKind::Ambiguous { ask, readings } => {
             writeln!(out, "{}", plain(ask))?;
@@ -75,6 +71,44 @@ pub(crate) fn reply(reply: &Reply, style: Style, out: &mut dyn Write) -> Result<
     Ok(())
 }
 
+/// How the question was understood, and by what. A query that a language model chose is always shown.
+pub(crate) fn understood(reply: &Reply, out: &mut dyn Write) -> Result<()> {
+    for correction in &reply.corrections {
+        writeln!(out, "{} was read as {}", plain(&correction.written), plain(&correction.read))?;
+    }
+    let help = reply.help.as_ref();
+    let by_model = help.filter(|_| reply.method == Method::LanguageModel);
+    match by_model {
+        Some(help) => {
+            let name = plain(&help.model);
+            writeln!(out, "Understood, with the help of a language model ({name}), as: {}", plain(&reply.understood))?;
+            if let Some(query) = reply.query() {
+                writeln!(out, "query: {}", plain(&query.to_string()))?;
+            }
+        }
+        None if !reply.understood.is_empty() => writeln!(out, "I read this as: {}", plain(&reply.understood))?,
+        None => {}
+    }
+    if let Some(refused) = help.and_then(|help| help.refused.as_ref()) {
+        let name = help.map(|help| plain(&help.model)).unwrap_or_default();
+        // An error of a model names it already.
+        let refused = plain(refused);
+        let told = refused.strip_prefix(&format!("{name}: ")).unwrap_or(&refused);
+        writeln!(out, "note: the language model {name} was asked too: {told}")?;
+    }
+    if let Some(help) = help
+        && let Some(prose) = &help.prose
+    {
+        writeln!(
+            out,
+            "In the words of {} (every number and name is in the answer): {}",
+            plain(&help.model),
+            plain(prose)
+        )?;
+    }
+    Ok(())
+}
+
 /// Names and products come from the file: nothing in them may steer the terminal.
 fn plain(text: &str) -> String {
     text.chars()
@@ -108,6 +142,9 @@ fn table(answer: &Answer, style: Style, out: &mut dyn Write) -> Result<()> {
     if rows.iter().any(|row| !row.members.is_empty()) {
         columns.push(("genes", true, |row| row.members.len().to_string()));
         columns.push(("members", false, |row| row.members.join(" ")));
+    }
+    if rows.iter().any(|row| row.similarity.is_some()) {
+        columns.push(("similarity", true, |row| row.similarity.map(|x| format!("{x:.3}")).unwrap_or_default()));
     }
     if rows.iter().any(|row| text(&row.pattern)) {
         columns.push(("pattern", false, |row| row.pattern.clone().unwrap_or_default()));

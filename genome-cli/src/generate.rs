@@ -65,7 +65,7 @@ fn prompts(args: &GenerateArgs) -> Result<Vec<String>> {
 }
 
 /// The tokenizer that was named, or the checkpoint's own.
-fn open_tokenizer(checkpoint: &Path, named: Option<&str>) -> Result<Box<dyn Tokenizer>> {
+pub(crate) fn open_tokenizer(checkpoint: &Path, named: Option<&str>) -> Result<Box<dyn Tokenizer>> {
     if let Some(name) = named {
         return match by_name(name, Some(Case::Original))? {
             Named::Tokenizer(tokenizer) => Ok(tokenizer),

@@ -7,8 +7,17 @@ mod adapter_args;
 mod args;
 mod ask;
 mod ask_args;
+mod ask_help;
+#[cfg(feature = "llm")]
+mod ask_http;
+#[cfg(feature = "llm")]
+mod ask_llm;
+#[cfg(feature = "llm")]
+mod ask_local;
 mod ask_open;
 mod ask_prompt;
+#[cfg(feature = "semantic")]
+mod ask_similar;
 mod ask_table;
 mod audit;
 mod audit_args;
@@ -40,14 +49,15 @@ mod sequences;
 mod serve;
 mod stats;
 mod system;
+#[cfg(feature = "semantic")]
+mod text_embedder;
 mod tokenize;
 mod train_tokenizer;
 mod trial;
 mod ui;
 
 use adapter_args::PeftCommand;
-use args::{Cli, Command};
-use clap::Parser;
+use args::Command;
 use std::process::ExitCode;
 
 #[global_allocator]
@@ -61,15 +71,13 @@ pub(crate) enum Outcome {
 }
 
 fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let cli = match args::parse(std::env::args_os()) {
         Ok(cli) => cli,
         Err(error) => {
             let _ = error.print();
             return if error.use_stderr() { ExitCode::from(2) } else { ExitCode::SUCCESS };
         }
     };
-    #[cfg(feature = "hub")]
-    hub::set(cli.hub);
     let done = match cli.command {
         Command::Quickstart(args) => quickstart::run(&args),
         Command::Pretrain(args) => pretrain::run(&args),

@@ -24,7 +24,7 @@ pub(crate) struct GenomeArgs {
     #[arg(value_name = "FILE", required_unless_present = "demo", conflicts_with = "demo")]
     files: Vec<PathBuf>,
     #[command(flatten)]
-    index: IndexArgs,
+    pub(crate) index: IndexArgs,
 }
 
 impl GenomeArgs {

@@ -134,6 +134,33 @@ fn help_has_examples_of_every_sort() {
     }
 }
 
+/// `--revision` and `--offline` are about bases of the hub: only commands that take one have them.
+#[cfg(feature = "hub")]
+#[test]
+fn options_of_the_hub_belong_to_commands_with_a_base() {
+    let dir = folder();
+    let has = |command: &[&str]| {
+        let (help, _) = ran(dir.path(), 0, &[command, &["--help"]].concat());
+        help.contains("--revision") && help.contains("--offline")
+    };
+    for command in [
+        &["embed"][..],
+        &["predict"],
+        &["finetune"],
+        &["generate"],
+        &["forward"],
+        &["peft", "plan"],
+        &["adapter", "merge"],
+    ] {
+        assert!(has(command), "{command:?}");
+    }
+    for command in [&["ask"][..], &["query"], &["serve"], &["mcp"], &["stats"], &["orfs"], &["models"], &[]] {
+        assert!(!has(command), "{command:?}");
+    }
+    let (_, error) = ran(dir.path(), 2, &["ask", "--demo", "--offline", "how many genes?"]);
+    assert!(error.contains("unexpected argument '--offline'"), "{error}");
+}
+
 /// The question bank through `--batch`, judged by the scorer that came with it.
 #[test]
 fn the_question_bank_by_batch() {

@@ -138,3 +138,47 @@ fn who_does_not_begin_with_a_handshake_is_told() {
     let (replies, stderr, code) = session(&[]);
     assert_eq!((replies.len(), code), (0, Some(0)), "a client that goes at once is no error: {stderr}");
 }
+
+/// The tool is there where a model is named, and says what it gives. The client waits for each response: the first takes long.
+#[cfg(feature = "semantic")]
+#[test]
+fn similar_genes_by_a_model() {
+    use std::io::{BufRead, BufReader, Write};
+    use std::process::{Command, Stdio};
+
+    let list = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/list" }).to_string();
+    let has_tool =
+        |reply: &Value| reply["result"]["tools"].as_array().unwrap().iter().any(|tool| tool["name"] == "similar_genes");
+    let (without, ..) = session(&[handshake(), vec![list.clone()]].concat());
+    assert!(!has_tool(reply(&without, 1)));
+
+    let folder = run::folder();
+    let mut client = Command::new(assert_cmd::cargo::cargo_bin!("genome"))
+        .args(["mcp", "--demo", "--dna-model", "base-tiny", "--device", "cpu"])
+        .env("GENOME_CACHE", folder.path())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut input = client.stdin.take().unwrap();
+    let mut output = BufReader::new(client.stdout.take().unwrap()).lines();
+    let mut ask = |line: &str| -> Value {
+        writeln!(input, "{line}").unwrap();
+        serde_json::from_str(&output.next().unwrap().unwrap()).unwrap()
+    };
+    let hello = handshake();
+    ask(&hello[0]);
+    let tools = ask(&format!("{}\n{list}", hello[1]));
+    assert!(has_tool(&tools), "{tools}");
+    let found = ask(&call(2, "similar_genes", json!({ "to": "rpl2", "by": "sequence", "max_rows": 2 })));
+    assert!(text(&found).contains("similarity, not fact") && text(&found).contains("\tsimilarity"), "{found}");
+    assert_eq!(found["result"]["structuredContent"]["method"], "similarity");
+    let next =
+        ask(&call(3, "ask", json!({ "question": "how many of these are on the plus strand?", "follow_up": true })));
+    assert!(text(&next).contains("Query: count gene where among"), "{next}");
+    let lacks = ask(&call(4, "similar_genes", json!({ "to": "light harvesting" })));
+    assert!(text(&lacks).contains("--embedder DIR"), "{lacks}");
+    drop(input);
+    assert!(client.wait().unwrap().success());
+}

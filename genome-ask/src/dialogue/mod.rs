@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use examples::examples_of;
 pub use examples::{Examples, examples};
-pub use reply::{Correction, Facts, REPLY_VERSION, Reading, Reply, ReplyKind};
+pub use reply::{Cause, Correction, Facts, Help, Method, REPLY_VERSION, Reading, Reply, ReplyKind};
 
 use crate::answer::{Row, Status};
 use crate::error::{Error, Result};
@@ -44,8 +44,8 @@ pub struct Memory {
 #[derive(Debug)]
 pub struct Dialogue<I> {
     index: I,
-    memory: Memory,
-    limits: RunLimits,
+    pub(crate) memory: Memory,
+    pub(crate) limits: RunLimits,
     output: Option<Output>,
 }
 
@@ -112,10 +112,15 @@ impl<I: Borrow<Index>> Dialogue<I> {
         {
             return self.run(&question, query);
         }
-        let (understanding, corrections) = understand::understand(&question, self.index(), &self.memory)?;
+        self.ask_grammar(&question)
+    }
+
+    /// Answers a cleaned question by the grammar.
+    fn ask_grammar(&mut self, question: &str) -> Result<Reply> {
+        let (understanding, corrections) = understand::understand(question, self.index(), &self.memory)?;
         let mut reply = match understanding {
             Understanding::Query { query, notes } => {
-                let mut reply = self.run(&question, *query)?;
+                let mut reply = self.run(question, *query)?;
                 if let ReplyKind::Answered { answer, .. } | ReplyKind::Empty { answer, .. } = &mut reply.kind {
                     answer.caveats.splice(0..0, notes);
                 }
@@ -123,18 +128,15 @@ impl<I: Borrow<Index>> Dialogue<I> {
             }
             Understanding::Ambiguous { ask, readings } => {
                 self.memory.readings.clone_from(&readings);
-                ambiguous(&question, ask, readings)
+                ambiguous(question, ask, readings)
             }
-            Understanding::Declined { reason, unknown, suggestions } => Reply {
-                version: REPLY_VERSION,
-                question,
-                understood: String::new(),
-                corrections: Vec::new(),
-                text: reason.clone(),
-                kind: ReplyKind::Declined { reason, unknown, suggestions },
-            },
+            Understanding::Declined { cause, reason, unknown, suggestions } => {
+                let kind = ReplyKind::Declined { cause, reason: reason.clone(), unknown, suggestions };
+                reply(question, String::new(), reason, kind)
+            }
         };
         reply.corrections = corrections;
+        reply.method = Method::Grammar;
         Ok(reply)
     }
 
@@ -184,36 +186,41 @@ impl<I: Borrow<Index>> Dialogue<I> {
         }
         self.memory.query = Some(query);
         self.memory.readings.clear();
-        let (question, corrections) = (question.to_owned(), Vec::new());
-        Ok(Reply { version: REPLY_VERSION, question, understood, corrections, text, kind })
+        Ok(reply(question, understood, text, kind))
     }
 }
 
 /// Rows that "it" or "which of them" may mean.
 const SUBJECTS: usize = 1000;
 
-fn declined(question: &str, understood: String, reason: String) -> Reply {
+/// What [`Dialogue::run`] gives; who asked otherwise says so.
+pub(crate) fn reply(question: &str, understood: String, text: String, kind: ReplyKind) -> Reply {
     Reply {
         version: REPLY_VERSION,
         question: question.to_owned(),
         understood,
         corrections: Vec::new(),
-        text: reason.clone(),
-        kind: ReplyKind::Declined { reason, unknown: Vec::new(), suggestions: Vec::new() },
+        method: Method::TypedQuery,
+        help: None,
+        text,
+        kind,
     }
+}
+
+fn declined(question: &str, understood: String, reason: String) -> Reply {
+    let kind = ReplyKind::Declined {
+        cause: Cause::CannotCompute,
+        reason: reason.clone(),
+        unknown: Vec::new(),
+        suggestions: Vec::new(),
+    };
+    reply(question, understood, reason, kind)
 }
 
 fn ambiguous(question: &str, ask: String, readings: Vec<Reading>) -> Reply {
     let list: Vec<&str> = readings.iter().map(|reading| &*reading.text).collect();
     let text = format!("{ask} {}", list.join("; "));
-    Reply {
-        version: REPLY_VERSION,
-        question: question.to_owned(),
-        understood: String::new(),
-        corrections: Vec::new(),
-        text,
-        kind: ReplyKind::Ambiguous { ask, readings },
-    }
+    reply(question, String::new(), text, ReplyKind::Ambiguous { ask, readings })
 }
 
 impl Reading {

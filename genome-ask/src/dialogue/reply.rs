@@ -20,11 +20,72 @@ pub struct Reply {
     /// Words that were read as others: typing errors, old names.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub corrections: Vec<Correction>,
+    /// What turned the question into a query.
+    #[serde(default)]
+    pub method: Method,
+    /// What a language model had to do with it; nothing unless one was given ([`crate::Dialogue`] with the feature `llm`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub help: Option<Help>,
     /// The answer in words: it has no number and no name that is not in the answer.
     pub text: String,
     /// What it is.
     #[serde(flatten)]
     pub kind: ReplyKind,
+}
+
+/// What turned a question into a query. Answers are computed by the query alone, whatever made it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Method {
+    /// The fixed grammar.
+    #[default]
+    Grammar,
+    /// It was a typed query already.
+    TypedQuery,
+    /// A language model chose the query.
+    LanguageModel,
+    /// Vectors of texts or sequences chose the rows: similarity, not fact.
+    Similarity,
+}
+
+impl Method {
+    /// As the JSON form has it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Grammar => "grammar",
+            Self::TypedQuery => "typed_query",
+            Self::LanguageModel => "language_model",
+            Self::Similarity => "similarity",
+        }
+    }
+}
+
+/// What a language model had to do with a reply.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Help {
+    /// Which one.
+    pub model: String,
+    /// Its sentences about the answer, where every number and name in them is the answer's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prose: Option<String>,
+    /// Why a query or sentences that it gave were not used, or that it could not be asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refused: Option<String>,
+}
+
+/// Why a question has no answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Cause {
+    /// No rule reads it.
+    #[default]
+    NotUnderstood,
+    /// The data cannot tell.
+    CannotTell,
+    /// It was understood, but makes no sense for this genome.
+    CannotCompute,
+    /// It asks what can be asked.
+    Help,
 }
 
 /// Whether there is an answer.
@@ -54,6 +115,9 @@ pub enum ReplyKind {
     },
     /// The data cannot tell, or the question was not understood.
     Declined {
+        /// What sort of reason it is.
+        #[serde(default)]
+        cause: Cause,
         /// Why.
         reason: String,
         /// The words that were not understood; empty where the data cannot tell.

@@ -19,6 +19,7 @@
 //! | `features_near` | what stands near a gene or a place |
 //! | `gene_sequence` | protein, coding sequence, bases, or bases beside a gene, as FASTA |
 //! | `compare_genomes` | what two genomes of the index share, by gene name or product |
+//! | `similar_genes` | genes of similar function or sequence, where [`serve_with`] is given a [`FindSimilar`] |
 //!
 //! Every result is text for a model (how it was understood, the answer, rows as TSV) and the same as JSON. Nothing can be changed
 //! through it. Lines above a mebibyte are dropped, questions and queries have a longest length, answers have limits of time, rows
@@ -27,6 +28,7 @@
 mod requests;
 mod told;
 
+use std::fmt::Debug;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -39,12 +41,12 @@ use rmcp::transport::async_rw::AsyncRwTransport;
 use rmcp::{ServerHandler, ServiceExt, tool, tool_handler, tool_router};
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use crate::dialogue::{Dialogue, Memory};
+use crate::dialogue::{Dialogue, Memory, Reply};
 use crate::error::{Error, Result};
 use crate::execute::RunLimits;
 use crate::index::Index;
 use crate::query::{Filter, Query, Select};
-use requests::{Ask, Compare, Info, Near, Run, Sequence};
+use requests::{Alike, Ask, Compare, Info, Near, Run, Sequence};
 
 /// Bytes of a request.
 const LONGEST_LINE: usize = 1 << 20;
@@ -61,6 +63,26 @@ fn limits(max_rows: Option<u64>) -> RunLimits {
     RunLimits { rows, letters: 1 << 20, time: Duration::from_secs(10), ..RunLimits::default() }
 }
 
+/// Models of the caller that find similar genes.
+pub trait FindSimilar: Debug + Send {
+    /// The genes most similar to a gene (a name or locus tag) or a text, as [`crate::Dialogue`] with the feature `semantic` finds
+    /// them.
+    ///
+    /// # Errors
+    ///
+    /// There is no model for this, or it fails.
+    fn find(&mut self, dialogue: &mut Dialogue<&Index>, to: &str, by: SimilarBy, rows: u64) -> Result<Reply>;
+}
+
+/// By what genes are similar.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SimilarBy {
+    /// The meaning of product and function.
+    Function,
+    /// The bases.
+    Sequence,
+}
+
 /// Answers requests until the client closes the stream.
 ///
 /// # Errors
@@ -71,13 +93,27 @@ where
     R: AsyncRead + Send + Unpin + 'static,
     W: AsyncWrite + Send + Unpin + 'static,
 {
+    serve_with(index, None, read, write).await
+}
+
+/// As [`serve`], with models that find similar genes: without them the tool `similar_genes` is not there.
+///
+/// # Errors
+///
+/// As [`serve`].
+pub async fn serve_with<R, W>(index: Index, similar: Option<Box<dyn FindSimilar>>, read: R, write: W) -> io::Result<()>
+where
+    R: AsyncRead + Send + Unpin + 'static,
+    W: AsyncWrite + Send + Unpin + 'static,
+{
     let transport = AsyncRwTransport::new_server(read, write).with_max_line_length(LONGEST_LINE);
-    let state = State { index, memory: Memory::default() };
-    let server = Server {
-        state: Arc::new(Mutex::new(state)),
-        turn: Arc::new(tokio::sync::Mutex::new(())),
-        tool_router: Server::tool_router(),
-    };
+    let mut tool_router = Server::tool_router();
+    if similar.is_none() {
+        tool_router.remove_route("similar_genes");
+    }
+    let state = State { index, memory: Memory::default(), similar };
+    let server =
+        Server { state: Arc::new(Mutex::new(state)), turn: Arc::new(tokio::sync::Mutex::new(())), tool_router };
     match server.serve(transport).await {
         Ok(running) => _ = running.waiting().await.map_err(io::Error::other)?,
         Err(ServerInitializeError::ConnectionClosed(_)) => {}
@@ -90,6 +126,7 @@ struct State {
     index: Index,
     /// What `follow_up` goes on from.
     memory: Memory,
+    similar: Option<Box<dyn FindSimilar>>,
 }
 
 #[derive(Clone)]
@@ -205,6 +242,30 @@ impl Server {
             query.genome = wanted.genome.clone();
             query.extract = Some(wanted.extract());
             told::fasta(&state.index.run_with(&query, limits(Some(20)))?)
+        })
+        .await
+    }
+
+    #[tool(
+        description = "Find the genes most similar to a gene (give its name or locus tag) or, by function, to a description such as \
+            'heat shock chaperone'. by: function (the meaning of product and function) or sequence (the bases). Rows have the \
+            cosine of two vectors in the column similarity: a similarity by a model, no fact, and there are always nearest ones. \
+            The first call of a genome may take minutes. ask with follow_up goes on from the result.",
+        annotations(title = "Similar genes", read_only_hint = true, open_world_hint = false)
+    )]
+    async fn similar_genes(&self, Parameters(wanted): Parameters<Alike>) -> CallToolResult {
+        self.with(move |state| {
+            if wanted.to.chars().count() > LONGEST_QUESTION {
+                return Err(too_long("characters of a question", LONGEST_QUESTION));
+            }
+            let Some(similar) = &mut state.similar else {
+                return Err(Error::Query { problem: "no model", found: "similar_genes".to_owned() });
+            };
+            let rows = wanted.max_rows.unwrap_or(20).clamp(1, MOST_ROWS);
+            let mut dialogue = Dialogue::new(&state.index).with_limits(limits(Some(rows)));
+            let reply = similar.find(&mut dialogue, wanted.to.trim(), wanted.by.into(), rows)?;
+            state.memory = dialogue.into_memory();
+            told::reply(&reply)
         })
         .await
     }

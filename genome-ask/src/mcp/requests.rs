@@ -178,6 +178,37 @@ impl By {
     }
 }
 
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Alike {
+    /// A gene name, a locus tag, or, by function, a description.
+    pub(super) to: String,
+    /// By what; the function by default.
+    #[serde(default)]
+    pub(super) by: AlikeBy,
+    /// How many genes; 20 by default, 1,000 at most.
+    pub(super) max_rows: Option<u64>,
+}
+
+#[derive(Debug, Clone, Copy, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum AlikeBy {
+    /// The meaning of product and function.
+    #[default]
+    Function,
+    /// The bases.
+    Sequence,
+}
+
+impl From<AlikeBy> for super::SimilarBy {
+    fn from(by: AlikeBy) -> Self {
+        match by {
+            AlikeBy::Function => Self::Function,
+            AlikeBy::Sequence => Self::Sequence,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::answer::{Group, Interval, Row, SqlText, Value};
-use crate::dialogue::{Correction, REPLY_VERSION, Reading, Reply, ReplyKind};
+use crate::dialogue::{Correction, Help, REPLY_VERSION, Reading, Reply, ReplyKind};
 use crate::query::Query;
 
 /// A reply as programs read it: the same object on the command line, on the page and through tools.
@@ -20,8 +20,11 @@ pub struct Document<'a> {
     /// Words that were read as others.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     pub corrections: &'a [Correction],
-    /// What understood it: `grammar`.
+    /// What turned it into a query: `grammar`, `typed_query`, `language_model` or `similarity`.
     pub method: &'static str,
+    /// What a language model had to do with it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub help: Option<&'a Help>,
     /// `ok`, `empty`, `clarify` or `refused`.
     pub status: String,
     /// The query as text.
@@ -94,7 +97,8 @@ impl Reply {
             question: &self.question,
             understood: &self.understood,
             corrections: &self.corrections,
-            method: "grammar",
+            method: self.method.name(),
+            help: self.help.as_ref(),
             status: facts.status,
             query: self.query().map(ToString::to_string),
             typed_query: self.query(),

@@ -3,14 +3,16 @@
 use serde_json::json;
 
 use crate::answer::{Answer, Row, Status};
-use crate::dialogue::{Facts, Reply, ReplyKind};
+use crate::dialogue::{Facts, Method, Reply, ReplyKind};
 use crate::query::{Field, Query, Select, Tell};
 
 impl Reply {
     /// The answer in words without the rows, for where a table follows.
     pub fn headline(&self) -> String {
         match &self.kind {
-            ReplyKind::Answered { query, answer } if query.tell == Tell::Rows && answer.rows.len() > 1 => {
+            ReplyKind::Answered { query, answer }
+                if query.tell == Tell::Rows && answer.rows.len() > 1 && self.method != Method::Similarity =>
+            {
                 format!("{}.", super::headline(query, answer))
             }
             _ => self.text.clone(),

@@ -3,7 +3,7 @@
 use super::frame::{Frame, Relation};
 use super::vocabulary::Genome;
 use super::{Understanding, suggestions};
-use crate::dialogue::Reading;
+use crate::dialogue::{Cause, Reading};
 use crate::error::Result;
 use crate::query::{Field, Query, Select, Tell};
 
@@ -113,5 +113,10 @@ pub(super) fn not_understood(frame: &Frame, genome: Genome<'_>) -> Understanding
             words.join(", ")
         )
     };
-    Understanding::Declined { reason, unknown: frame.unknown.clone(), suggestions: suggestions(frame, genome) }
+    Understanding::Declined {
+        cause: Cause::NotUnderstood,
+        reason,
+        unknown: frame.unknown.clone(),
+        suggestions: suggestions(frame, genome),
+    }
 }

@@ -21,7 +21,7 @@ pub(crate) mod vocabulary;
 use frame::Frame;
 use vocabulary::Genome;
 
-use crate::dialogue::{Correction, Memory, Reading};
+use crate::dialogue::{Cause, Correction, Memory, Reading};
 use crate::error::Result;
 use crate::index::Index;
 use crate::query::Query;
@@ -36,13 +36,71 @@ pub(crate) enum Understanding {
     /// One of several.
     Ambiguous { ask: String, readings: Vec<Reading> },
     /// None.
-    Declined { reason: String, unknown: Vec<String>, suggestions: Vec<String> },
+    Declined { cause: Cause, reason: String, unknown: Vec<String>, suggestions: Vec<String> },
 }
 
 /// Whether all of these are kinds of features that the index has.
 pub(crate) fn are_kinds(kinds: &std::collections::BTreeSet<String>, index: &Index) -> Result<bool> {
     let known = Genome { index }.kinds()?;
     Ok(kinds.iter().all(|kind| known.iter().any(|(_, other)| other.eq_ignore_ascii_case(kind))))
+}
+
+/// The words of a question that are names of the genome, as they are written; words of questions, such as `can`, are left out.
+#[cfg(feature = "llm")]
+pub(crate) fn names_in(question: &str, index: &Index) -> Result<Vec<String>> {
+    let genome = Genome { index };
+    let mut names: Vec<String> = Vec::new();
+    for token in tokens::tokens(question) {
+        let written = &question[token.span.clone()];
+        let is_word =
+            token.kind == tokens::Kind::Word && written.chars().count() > 1 && !lexicon::lexicon().knows(&token.text);
+        if is_word && !names.iter().any(|name| name == written) && genome.name_rank(written)?.is_some() {
+            names.push(written.to_owned());
+        }
+    }
+    Ok(names)
+}
+
+/// Whether a feature of the genome is called so.
+#[cfg(any(feature = "llm", feature = "semantic"))]
+pub(crate) fn is_name(text: &str, index: &Index) -> Result<bool> {
+    Ok(Genome { index }.name_rank(text)?.is_some())
+}
+
+/// The number that a word alone says.
+#[cfg(feature = "llm")]
+pub(crate) fn number_word(word: &str) -> Option<f64> {
+    // `hundred` is none alone.
+    numbers::number_words(&[word])
+        .or_else(|| numbers::number_words(&["one", word]).filter(|(_, taken)| *taken == 2))
+        .map(|(number, _)| number)
+}
+
+/// Whether the lexicon of questions has this word.
+#[cfg(feature = "llm")]
+pub(crate) fn is_question_word(word: &str) -> bool {
+    lexicon::lexicon().knows(word)
+}
+
+/// The numbers of a question, in words too; with `kb` and `Mb` as they are and as bases.
+#[cfg(feature = "llm")]
+pub(crate) fn numbers_in(question: &str) -> Vec<f64> {
+    let tokens = tokens::tokens(question);
+    let words: Vec<&str> = tokens.iter().map(|token| &*token.text).collect();
+    let mut out = Vec::new();
+    for (i, token) in tokens.iter().enumerate() {
+        let number = match token.kind {
+            tokens::Kind::Number(number) => Some((number, 1)),
+            _ => numbers::number_words(&words[i..]),
+        };
+        let Some((number, taken)) = number else { continue };
+        let times = match words.get(i + taken).and_then(|word| numbers::unit(word)) {
+            Some(numbers::Unit::Bases(times) | numbers::Unit::Dalton(times)) => f64::from(times),
+            _ => 1.0,
+        };
+        out.extend([number, number * times]);
+    }
+    out
 }
 
 /// Words of questions that begin so.
@@ -66,17 +124,32 @@ pub(crate) fn understand(question: &str, index: &Index, memory: &Memory) -> Resu
 fn decide(question: &str, frame: &Frame, memory: &Memory, genome: Genome<'_>) -> Result<Understanding> {
     if let Some(reason) = frame.beyond {
         let reason = format!("The data cannot tell this: {reason}.");
-        return Ok(Understanding::Declined { reason, unknown: Vec::new(), suggestions: suggestions(frame, genome) });
+        return Ok(Understanding::Declined {
+            cause: Cause::CannotTell,
+            reason,
+            unknown: Vec::new(),
+            suggestions: suggestions(frame, genome),
+        });
     }
     if frame.asks.help && !frame.has_subject() {
         let all = crate::dialogue::examples_of(genome.index).into_iter().flat_map(|examples| examples.questions);
         let reason = "Questions of these sorts are understood.".to_owned();
-        return Ok(Understanding::Declined { reason, unknown: Vec::new(), suggestions: all.collect() });
+        return Ok(Understanding::Declined {
+            cause: Cause::Help,
+            reason,
+            unknown: Vec::new(),
+            suggestions: all.collect(),
+        });
     }
     if let Some(first) = frame.dangling.first() {
         let reason = format!("I did not understand \u{201c}{first}\u{201d}: it lacks a number, or what it refers to.");
         let unknown = frame.dangling.clone();
-        return Ok(Understanding::Declined { reason, unknown, suggestions: suggestions(frame, genome) });
+        return Ok(Understanding::Declined {
+            cause: Cause::NotUnderstood,
+            reason,
+            unknown,
+            suggestions: suggestions(frame, genome),
+        });
     }
     let takes_numbers = frame.extreme.is_some() || frame.relation.is_some() || frame.first.is_some();
     if let Some(number) = frame.numbers.first()
@@ -87,6 +160,7 @@ fn decide(question: &str, frame: &Frame, memory: &Memory, genome: Genome<'_>) ->
         let reason =
             format!("I did not understand what {number} counts here: a unit such as aa, bp or kb may be missing.");
         return Ok(Understanding::Declined {
+            cause: Cause::NotUnderstood,
             reason,
             unknown: vec![number.to_string()],
             suggestions: suggestions(frame, genome),
@@ -95,11 +169,21 @@ fn decide(question: &str, frame: &Frame, memory: &Memory, genome: Genome<'_>) ->
     if frame.says_gap && matches!(frame.relation, Some((_, frame::Relation::Between))) && frame.names.len() == 2 {
         let reason =
             "Distances between two genes are not computed; ask where they are, or what lies between them.".to_owned();
-        return Ok(Understanding::Declined { reason, unknown: Vec::new(), suggestions: suggestions(frame, genome) });
+        return Ok(Understanding::Declined {
+            cause: Cause::CannotTell,
+            reason,
+            unknown: Vec::new(),
+            suggestions: suggestions(frame, genome),
+        });
     }
     if frame.shared.is_some() && genome.several()?.is_empty() {
         let reason = "Two genomes are needed to compare them, and only one is open.".to_owned();
-        return Ok(Understanding::Declined { reason, unknown: Vec::new(), suggestions: suggestions(frame, genome) });
+        return Ok(Understanding::Declined {
+            cause: Cause::CannotTell,
+            reason,
+            unknown: Vec::new(),
+            suggestions: suggestions(frame, genome),
+        });
     }
     if let Some(query) = choose::reading(question, frame, &memory.readings) {
         return Ok(Understanding::Query { query: Box::new(query), notes: Vec::new() });

@@ -93,7 +93,7 @@ pub(super) fn turn(app: &App, number: u64, reply: &Reply, picture: Option<Markup
                         @for reading in readings.iter().filter(|reading| reading.query.is_some()) { (reading_button(reading)) }
                     }
                 }
-                ReplyKind::Declined { reason, unknown, suggestions } => {
+                ReplyKind::Declined { reason, unknown, suggestions, .. } => {
                     p class="answer declined" { (reason) }
                     @if !unknown.is_empty() {
                         p class="note" { "Not understood: " @for (i, word) in unknown.iter().enumerate() { @if i > 0 { ", " } "“" (word) "”" } "." }

@@ -16,13 +16,13 @@ use std::sync::OnceLock;
 #[derive(Debug, Clone, Args)]
 pub(crate) struct HubArgs {
     /// Branch, tag or commit of a base on the Hugging Face hub; a commit is a pin
-    #[arg(long, global = true, default_value = "main", value_name = "REV", help_heading = "Hugging Face hub")]
+    #[arg(long, default_value = "main", value_name = "REV", help_heading = "Hugging Face hub")]
     revision: String,
     /// Use what is in the hub's cache, and no network [also: HF_HUB_OFFLINE=1]
-    #[arg(long, global = true, help_heading = "Hugging Face hub")]
+    #[arg(long, help_heading = "Hugging Face hub")]
     offline: bool,
     /// Folder of the hub's cache; default $HF_HOME/hub, or ~/.cache/huggingface/hub
-    #[arg(long, global = true, value_name = "DIR", help_heading = "Hugging Face hub")]
+    #[arg(long, value_name = "DIR", help_heading = "Hugging Face hub")]
     hub_cache: Option<PathBuf>,
 }
 
