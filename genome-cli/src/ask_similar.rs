@@ -17,7 +17,7 @@ use genome_formats::SeqRecord;
 use genome_train::embed::embed;
 use genome_train::foundation::Foundation;
 use model_zoo::{Pooling, Purpose};
-use peft_lora::LoraLinear;
+use peft_core::Plain;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -237,8 +237,7 @@ impl Embed for SequenceEmbedder {
             }
         }
         let place = |record: &SeqRecord| record.name.clone();
-        let embedded =
-            embed::<LoraLinear>(&self.foundation, None, &records, Pooling::Mean, window + 2, place, &self.device);
+        let embedded = embed(&self.foundation, &Plain, &records, Pooling::Mean, window + 2, place, &self.device);
         let (vectors, _) = embedded.map_err(|error| error.to_string())?;
         let mut out = vec![vec![0f32; self.foundation.base.d_model()]; texts.len()];
         for ((owner, share), vector) in owners.into_iter().zip(vectors) {

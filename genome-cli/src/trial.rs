@@ -34,8 +34,6 @@ pub(crate) struct Trial<T: Tuning = AnyTuning> {
     pub(crate) trained: Finetuned<T>,
     /// Probabilities of the labels, a row each test example.
     pub(crate) probabilities: Vec<Vec<f32>>,
-    /// The test examples' labels.
-    pub(crate) truth: Vec<usize>,
     pub(crate) scores: Scores,
     /// Matthews correlation of the best on dev.
     pub(crate) dev_mcc: f64,
@@ -97,7 +95,6 @@ impl Bench<'_> {
         Ok(Trial {
             trained,
             probabilities,
-            truth: test.labels,
             scores,
             dev_mcc: dev_mcc.unwrap_or(f64::NAN),
             cut,
