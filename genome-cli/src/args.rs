@@ -266,7 +266,7 @@ impl From<SamplingName> for Sampling {
     }
 }
 
-/// What stands before or around a sequence, and how ranks are sampled.
+// What stands before or around a sequence, and how ranks are sampled. A doc comment would become the command's.
 #[derive(Debug, Args)]
 pub(crate) struct LingoArgs {
     /// Virtual tokens of prefix, prompt and ptuning

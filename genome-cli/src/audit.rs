@@ -55,6 +55,12 @@ pub(crate) fn run(args: &AuditArgs) -> Result<Outcome> {
     let mut store = Store::open(&args.out, &settings)?;
     let rows = if args.quick { grid::quick() } else { grid::full() };
     let total = rows.len() as u64 * args.seeds;
+    // What cannot work is told before the first run.
+    let steps = config(args, &foundation, sets.train.rows.len(), 1).schedule(sets.train.rows.len()).steps;
+    for row in &rows {
+        wanted(args, row).settings(&family, steps)?;
+        prompt(row, &library, &foundation, 1)?;
+    }
     let bench = Bench { foundation: &foundation, sets: &sets, chosen: &chosen };
     let mut done = 0;
     for seed in 1..=args.seeds {
@@ -91,10 +97,8 @@ fn prompt(row: &Row, library: &Library, foundation: &Foundation, seed: u64) -> R
     Ok(Some(if row.prompt == PromptKind::Shuffled { prompt.shuffled(foundation, seed) } else { prompt }))
 }
 
-/// One run of one row.
-fn one(args: &AuditArgs, bench: &Bench<'_>, row: &Row, prompt: Option<&TaskPrompt>, seed: u64) -> Result<Run> {
-    let foundation = bench.foundation;
-    let steps = |config: &FinetuneConfig| config.schedule(bench.sets.train.rows.len()).steps;
+/// The settings of a run, the same for all rows.
+fn config(args: &AuditArgs, foundation: &Foundation, examples: usize, seed: u64) -> FinetuneConfig {
     let config = FinetuneConfig {
         batch_size: args.batch_size,
         epochs: args.epochs,
@@ -104,9 +108,20 @@ fn one(args: &AuditArgs, bench: &Bench<'_>, row: &Row, prompt: Option<&TaskPromp
         seed,
         ..FinetuneConfig::default()
     };
-    let config = FinetuneConfig { eval_every: (steps(&config) as u64 / args.evaluations).max(1) as usize, ..config };
-    let wanted =
-        Wanted { rank: row.method.rank(args.rank), sampling: row.method.sampling(), ..Wanted::new(row.method.name()) };
+    let steps = config.schedule(examples).steps as u64;
+    FinetuneConfig { eval_every: (steps / args.evaluations).max(1) as usize, ..config }
+}
+
+/// What a row trains.
+fn wanted(args: &AuditArgs, row: &Row) -> Wanted {
+    Wanted { rank: row.method.rank(args.rank), sampling: row.method.sampling(), ..Wanted::new(row.method.name()) }
+}
+
+/// One run of one row.
+fn one(args: &AuditArgs, bench: &Bench<'_>, row: &Row, prompt: Option<&TaskPrompt>, seed: u64) -> Result<Run> {
+    let foundation = bench.foundation;
+    let config = config(args, foundation, bench.sets.train.rows.len(), seed);
+    let wanted = wanted(args, row);
     let device = &bench.chosen.device;
     let trial = bench.run_with(&config, prompt, &|steps, task| {
         let method = wanted.settings(&foundation.base.config(), steps)?.for_task("SEQ_CLS", task.modules_to_save());

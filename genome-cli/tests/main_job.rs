@@ -94,6 +94,15 @@ fn doctor_and_help() {
     assert!(stdout(&mut genome(dir.path(), &["--help"])).contains("quickstart"));
     genome(dir.path(), &[]).assert().code(2);
     genome(dir.path(), &["finetune", "--rank", "x"]).assert().code(2);
+    // Each command's help opens with what the list says of it.
+    let list = stdout(&mut genome(dir.path(), &["--help"]));
+    let listed = list.lines().skip_while(|l| *l != "Commands:").skip(1).take_while(|l| !l.is_empty());
+    let commands: Vec<(&str, &str)> = listed.filter_map(|l| l.trim().split_once("  ")).collect();
+    assert!(commands.len() > 20, "{list}");
+    for (command, about) in commands.into_iter().filter(|(command, _)| *command != "help") {
+        let help = stdout(&mut genome(dir.path(), &[command, "--help"]));
+        assert!(help.starts_with(about.trim()), "{command}: {}", help.lines().next().unwrap_or_default());
+    }
 }
 
 #[test]

@@ -12,7 +12,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-/// How models of the hub are found.
+// How models of the hub are found. A doc comment would become that of every command with these options.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct HubArgs {
     /// Branch, tag or commit of a base on the Hugging Face hub; a commit is a pin

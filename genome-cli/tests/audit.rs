@@ -1,0 +1,83 @@
+//! `genome audit`: every row runs, a run that was stopped goes on, and other settings are refused.
+
+#[path = "common/run.rs"]
+mod run;
+
+use run::{folder, genome};
+use std::path::{Path, PathBuf};
+
+/// `name` in the shared folder beside the repository, or a message that says why the test is skipped.
+fn shared(test: &str, name: &str) -> Option<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared");
+    let found = folder.join(name);
+    if found.exists() {
+        return Some(found);
+    }
+    let strict = std::env::var_os("CI").is_some_and(|ci| ci == "true") && folder.exists();
+    assert!(!strict, "{test}: {} is absent, and nothing is skipped in CI", found.display());
+    eprintln!("skipped: {test}: {} is absent", found.display());
+    None
+}
+
+/// runs.csv without the seconds, which no two runs share.
+fn runs(dir: &Path) -> Vec<String> {
+    let text = std::fs::read_to_string(dir.join("audit/runs.csv")).unwrap();
+    text.lines().map(|line| line.rsplit_once(',').unwrap().0.to_owned()).collect()
+}
+
+#[test]
+fn an_audit_runs_stops_and_goes_on() {
+    let test = "an_audit_runs_stops_and_goes_on";
+    let Some(stories) = shared(test, "data/weights/stories260K") else { return };
+    let Some(data) = shared(test, "data/classify/gue_prom_core_tata") else { return };
+    let dir = folder();
+    let dir = dir.path();
+    genome(dir, &["convert-checkpoint", "--tokenizer"])
+        .arg(stories.join("tok512.bin"))
+        .arg(stories.join("stories260K.bin"))
+        .arg("stories")
+        .assert()
+        .success();
+    let audit = |more: &[&str]| {
+        let args = ["audit", "--quick", "--device", "cpu", "--base", "stories", "--out", "audit", "--seeds", "1"];
+        let few = ["--epochs", "1", "--train-rows", "64", "--eval-rows", "24", "--data"];
+        let mut command = genome(dir, &args);
+        command.args(few).arg(&data).args(more);
+        command.assert()
+    };
+    let done = audit(&[]).success();
+    let table = String::from_utf8(done.get_output().stdout.clone()).unwrap();
+    assert_eq!(
+        table.lines().filter(|line| line.contains("/tokens/") || line.contains("/one-hot/")).count(),
+        12,
+        "{table}"
+    );
+    let first = runs(dir);
+    assert_eq!(first.len(), 13);
+    // Allocators acted, and all rows began with as many weights but for what the learned prompt adds.
+    let field = |line: &str, i: usize| line.split(',').nth(i).unwrap().parse::<usize>().unwrap();
+    for line in &first[1..] {
+        let allocates = !line.contains("/lora");
+        assert_eq!(field(line, 7) >= 3, allocates, "{line}");
+    }
+    let html = std::fs::read_to_string(dir.join("audit/report.html")).unwrap();
+    assert!(html.contains("<svg") && html.contains("right/one-hot/annealed"));
+
+    // Five runs are lost, and the machine stopped within a sixth.
+    let file = dir.join("audit/runs.jsonl");
+    let text = std::fs::read_to_string(&file).unwrap();
+    let lines: Vec<&str> = text.lines().collect();
+    std::fs::write(&file, lines[..6].join("\n") + "\n" + &lines[6][..40]).unwrap();
+    let done = audit(&[]).success();
+    let told = String::from_utf8(done.get_output().stderr.clone()).unwrap();
+    assert_eq!(told.matches("test MCC").count(), 6, "{told}");
+    assert_eq!(runs(dir), first, "the same seeds give the same runs");
+
+    let refused = audit(&["--rank", "2"]).failure();
+    let told = String::from_utf8(refused.get_output().stderr.clone()).unwrap();
+    assert!(told.contains("other settings (rank: 4 there, 2 now)"), "{told}");
+    let refused =
+        genome(dir, &["audit", "--base", "base-tiny", "--out", "other", "--data"]).arg(&data).assert().failure();
+    let told = String::from_utf8(refused.get_output().stderr.clone()).unwrap();
+    assert!(told.contains("natural-language model"), "{told}");
+}
