@@ -3,6 +3,7 @@
 use crate::examples::{ClassBatch, encode};
 use crate::foundation::Foundation;
 use crate::prompts::word_embeddings;
+use crate::shared_prompt::{SharedPrompt, behind, can_share};
 use crate::step_loop::probabilities;
 use crate::stepper::Stepper;
 use crate::task_prompt::{Bases, TaskPrompt, deviation};
@@ -112,9 +113,40 @@ impl<T: Tuning> Classifier<T> {
         (Module::num_params(&self.tuning) + self.head.num_params() + one_hot, self.base.num_params())
     }
 
-    /// Scores of the labels before softmax, [batch, labels].
+    /// Scores of the labels before softmax, [batch, labels]. A causal model whose head reads the last token reads the task's
+    /// text prompt once for all rows that begin with it.
     pub fn logits(&self, batch: &TokenBatch) -> Tensor<2> {
+        match self.behind_prompt(batch) {
+            Some(rest) => self.logits_behind(&self.read_prompt(&batch.ids.device()), &rest),
+            None => self.logits_unshared(batch),
+        }
+    }
+
+    /// [`Classifier::logits`] with the prompt read anew in each row: what sharing is tested against.
+    pub fn logits_unshared(&self, batch: &TokenBatch) -> Tensor<2> {
         self.with_hooks(self, batch, |hooks| self.head_logits(self.base.encode(batch, hooks), batch, hooks))
+    }
+
+    /// What stands behind the prompt in each row, if that is all that has to be read row by row.
+    fn behind_prompt(&self, batch: &TokenBatch) -> Option<TokenBatch> {
+        let prompt = self.prompt.as_ref().filter(|_| matches!(self.head, Head::Last(_)) && can_share(&self.base))?;
+        behind(&prompt.prefix, batch)
+    }
+
+    /// The prompt's keys and values, as the base is adapted now.
+    fn read_prompt(&self, device: &Device) -> SharedPrompt {
+        let prompt = self.prompt.as_ref().expect("only a task with a prompt shares it");
+        let read = |hooks: &dyn Hooks| SharedPrompt::read(&self.base, &prompt.prefix, hooks, device);
+        self.tuning.with_hooks(&self.base, |hooks| read(&self.quantised.hooks(hooks)))
+    }
+
+    /// Scores of rows of which `batch` is what stands behind the prompt.
+    fn logits_behind(&self, prompt: &SharedPrompt, batch: &TokenBatch) -> Tensor<2> {
+        let text = self.prompt.as_ref().map(|text| TaskPrompt { prefix: Vec::new(), ..text.clone() });
+        self.with_hooks_in(self, text.as_ref(), batch, |hooks| {
+            let hooks = &prompt.hooks(hooks);
+            self.head_logits(self.base.encode(batch, hooks), batch, hooks)
+        })
     }
 
     /// The optimizer with what the method does in each of its steps.
@@ -127,7 +159,18 @@ impl<T: Tuning> Classifier<T> {
 
     /// Does something with what `trained` has beside the base, on a batch.
     fn with_hooks<R>(&self, trained: &Self, batch: &TokenBatch, then: impl FnOnce(&dyn Hooks) -> R) -> R {
-        trained.tuning.with_hooks(&self.base, |hooks| match (&trained.one_hot, &self.prompt) {
+        self.with_hooks_in(trained, self.prompt.as_ref(), batch, then)
+    }
+
+    /// The same where `prompt` stands around the sequences of the batch.
+    fn with_hooks_in<R>(
+        &self,
+        trained: &Self,
+        prompt: Option<&TaskPrompt>,
+        batch: &TokenBatch,
+        then: impl FnOnce(&dyn Hooks) -> R,
+    ) -> R {
+        trained.tuning.with_hooks(&self.base, |hooks| match (&trained.one_hot, prompt) {
             (Some(projection), Some(prompt)) => {
                 let bases = projection.bind(&prompt.base_rows(batch, &batch.ids.device()));
                 let both: [&dyn Hooks; 2] = [&bases, hooks]; // virtual tokens come before words
@@ -164,9 +207,14 @@ impl<T: Tuning> Classifier<T> {
         let device = device.clone().inner();
         let lengths: Vec<usize> = ids.iter().map(Vec::len).collect();
         let buckets = Buckets::by_length(&lengths, BatchLimit::rows(batch_size));
+        let mut prompt = None; // read once for all batches
         let score = |members: &Vec<usize>| {
             let batch: Vec<&Vec<u32>> = members.iter().map(|&i| &ids[i]).collect();
-            probabilities(self.logits(&TokenBatch::from_rows(&batch, pad_id, &device)))
+            let batch = TokenBatch::from_rows(&batch, pad_id, &device);
+            probabilities(match self.behind_prompt(&batch) {
+                Some(rest) => self.logits_behind(prompt.get_or_insert_with(|| self.read_prompt(&device)), &rest),
+                None => self.logits_unshared(&batch),
+            })
         };
         buckets.restore(buckets.batches().iter().flat_map(score))
     }

@@ -47,12 +47,12 @@
 //! | [`classifier`] | base, method and head; saving and loading the adapter folder |
 //! | [`finetune`] | settings and the run |
 //! | [`task_prompt`], [`prompts`] | text around each sequence for natural-language models; what virtual tokens need of a base |
+//! | `shared_prompt` | a text prompt that a causal model reads once for all sequences behind it |
 //! | [`step_loop`] | the loop, a strategy of burn-train |
 //! | [`stepper`] | the optimizer's step with a rank allocator in it |
 //! | [`significance`] | intervals over seeds, the paired bootstrap |
 //! | [`metrics`] | scores from their definitions |
 //! | [`pretrain`], [`markov`], [`card`] | masked-language pre-training, its baseline, its model card |
-//! | [`prompts`] | what prefixes and prompts have to know of a base |
 //! | [`mod@embed`] | vectors of sequences and of their bases |
 //! | [`mod@replay`] | recorded runs of PEFT and torch, taken again |
 //! | [`render`] | no dashboard |
@@ -72,6 +72,7 @@ pub mod pretrain;
 pub mod prompts;
 pub mod render;
 pub mod replay;
+mod shared_prompt;
 pub mod significance;
 pub mod step_loop;
 pub mod stepper;

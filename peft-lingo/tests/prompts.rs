@@ -115,12 +115,8 @@ struct Padding<'a>(&'a str, &'a Base, &'a Head, &'a [Vec<u32>]);
 impl Check for Padding<'_> {
     fn check<C: PromptMethod>(&mut self, name: &str, _config: C, prompt: C::Prompt) {
         let Padding(arch, base, head, rows) = *self;
-        // ALiBi's distances to virtual tokens and rotary angles follow the columns: there padding stands on the right.
-        let left = match arch {
-            "dnabert2" => prompt.virtual_tokens() == 0,
-            "nt_v2" | "llama_mha" | "llama_gqa" => false,
-            _ => true,
-        };
+        // ALiBi's distances to virtual tokens follow the columns: there padding stands on the right.
+        let left = arch != "dnabert2" || prompt.virtual_tokens() == 0;
         let alone = |row: &Vec<u32>| outputs(base, head, std::slice::from_ref(row), Side::Right, &prompt).remove(0);
         let alone: Vec<_> = rows.iter().map(alone).collect();
         for side in [Side::Right, Side::Left].into_iter().take(1 + usize::from(left)) {

@@ -37,6 +37,7 @@ pub enum AnyMethod {
 
 /// What any method trains.
 #[derive(Module, Debug)]
+#[allow(clippy::large_enum_variant, reason = "a run holds one")]
 pub enum AnyTuning {
     /// LoRA, rsLoRA, DoRA.
     Lora(OnLayers<LoraLinear, LoraConfig>),
