@@ -5,6 +5,7 @@ use crate::ask_args::{AskArgs, QueryArgs};
 use crate::audit_args::AuditArgs;
 use crate::device::DeviceChoice;
 use crate::format_args::{ConvertArgs, DatasetArgs, ExtractArgs, OrfsArgs, StatsArgs};
+use crate::matrix::MatrixArgs;
 use crate::mcp::McpArgs;
 use crate::model_args::{ConvertCheckpointArgs, ForwardArgs, GenerateArgs};
 use crate::models::ModelsArgs;
@@ -84,6 +85,8 @@ pub(crate) enum Command {
     Ask(AskArgs),
     /// Run a typed query on a genome
     Query(QueryArgs),
+    /// Train every method on every family a few steps, and print which cells work
+    Matrix(MatrixArgs),
     /// Count what is in files of any genome format
     Stats(StatsArgs),
     /// Write one format as another

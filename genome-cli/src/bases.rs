@@ -2,7 +2,7 @@
 
 use crate::args::BitsArgs;
 use crate::{hub, system};
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use burn::tensor::Device;
 use genome_tokenize::TokenizerSpec;
 use genome_train::foundation::Foundation;
@@ -25,6 +25,20 @@ pub(crate) fn open(base: &str, purpose: Purpose, device: &Device) -> Result<Foun
         return Ok(Foundation::from_bytes(BASE_TINY, CONFIG, WEIGHTS, spec, purpose, device)?);
     }
     Ok(Foundation::from_dir(&path(base)?, purpose, device)?)
+}
+
+/// Writes the built-in base as a model folder.
+pub(crate) fn write_base_tiny(dir: &Path) -> Result<()> {
+    let files: [(&str, &[u8]); 3] = [
+        ("config.json", CONFIG.as_bytes()),
+        ("genome_tokenizer.json", TOKENIZER.as_bytes()),
+        ("model.safetensors", WEIGHTS),
+    ];
+    for (name, bytes) in files {
+        let file = dir.join(name);
+        std::fs::write(&file, bytes).with_context(|| file.display().to_string())?;
+    }
+    Ok(())
 }
 
 /// [`open`], with the base's linear layers in as many bits as the command line says.

@@ -159,7 +159,7 @@ impl Run<'_> {
 
 /// Prints what was trained and how good it is.
 pub(crate) fn report(trained: &Trained, scores: &Scores, confusion: &Confusion, splits: &Splits) {
-    let (trainable, frozen) = trained.model.classifier.count();
+    let (trainable, frozen) = trained.model.parameters;
     let share = 100.0 * trainable as f64 / (trainable + frozen) as f64;
     println!();
     println!("confusion (rows truth, columns guess)");

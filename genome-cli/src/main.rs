@@ -34,6 +34,7 @@ mod format_args;
 mod forward;
 mod generate;
 mod hub;
+mod matrix;
 mod mcp;
 mod method;
 mod model_args;
@@ -94,6 +95,7 @@ fn main() -> ExitCode {
         Command::Extract(args) => extract::run(&args),
         Command::Orfs(args) => orfs::run(&args),
         Command::Dataset(args) => dataset::run(&args.command),
+        Command::Matrix(args) => matrix::run(&args),
         Command::Models(args) => models::run(&args),
         Command::Tokenize(args) => tokenize::run(&args),
         Command::TrainTokenizer(args) => train_tokenizer::run(&args),

@@ -23,6 +23,11 @@ fn embedded(name: &str, bytes: &'static [u8]) -> Result<LabelledFile> {
     Ok(read_labelled_input(Input::from_bytes(name, bytes)?, Limits::default())?)
 }
 
+/// Train, dev and test of the splice junctions.
+pub(crate) fn embedded_splits() -> Result<[LabelledFile; 3]> {
+    Ok([embedded("train.csv", TRAIN)?, embedded("dev.csv", DEV)?, embedded("test.csv", TEST)?])
+}
+
 pub(crate) fn run(args: &QuickstartArgs) -> Result<Outcome> {
     let chosen = args.device.device.open()?;
     let adapter = args.out.join("adapter");

@@ -90,7 +90,7 @@ impl Bench<'_> {
             LogRow::Eval { best: true, eval_matthews_correlation, .. } => Some(*eval_matthews_correlation),
             _ => None,
         });
-        let (trainable, _) = trained.classifier.count();
+        let (trainable, _) = trained.parameters;
         let cut = data.train.truncated + data.dev.truncated + test.truncated;
         Ok(Trial {
             trained,
@@ -101,17 +101,5 @@ impl Bench<'_> {
             trainable,
             seconds: started.elapsed().as_secs_f64(),
         })
-    }
-}
-
-impl<T: Tuning> Trial<T> {
-    /// The training loss at the first and the last row of the log.
-    pub(crate) fn losses(&self) -> Option<(f64, f64)> {
-        let mut losses = self.trained.log.iter().filter_map(|row| match row {
-            LogRow::Train { loss, .. } => Some(*loss),
-            LogRow::Eval { .. } => None,
-        });
-        let first = losses.next()?;
-        Some((first, losses.last().unwrap_or(first)))
     }
 }

@@ -2,22 +2,12 @@
 
 #[path = "common/run.rs"]
 mod run;
+#[path = "common/shared.rs"]
+mod shared;
 
 use run::{folder, genome};
-use std::path::{Path, PathBuf};
-
-/// `name` in the shared folder beside the repository, or a message that says why the test is skipped.
-fn shared(test: &str, name: &str) -> Option<PathBuf> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared");
-    let found = folder.join(name);
-    if found.exists() {
-        return Some(found);
-    }
-    let strict = std::env::var_os("CI").is_some_and(|ci| ci == "true") && folder.exists();
-    assert!(!strict, "{test}: {} is absent, and nothing is skipped in CI", found.display());
-    eprintln!("skipped: {test}: {} is absent", found.display());
-    None
-}
+use shared::{shared, stories};
+use std::path::Path;
 
 /// runs.csv without the seconds, which no two runs share.
 fn runs(dir: &Path) -> Vec<String> {
@@ -28,16 +18,10 @@ fn runs(dir: &Path) -> Vec<String> {
 #[test]
 fn an_audit_runs_stops_and_goes_on() {
     let test = "an_audit_runs_stops_and_goes_on";
-    let Some(stories) = shared(test, "data/weights/stories260K") else { return };
     let Some(data) = shared(test, "data/classify/gue_prom_core_tata") else { return };
     let dir = folder();
     let dir = dir.path();
-    genome(dir, &["convert-checkpoint", "--tokenizer"])
-        .arg(stories.join("tok512.bin"))
-        .arg(stories.join("stories260K.bin"))
-        .arg("stories")
-        .assert()
-        .success();
+    let Some(()) = stories(test, dir) else { return };
     let audit = |more: &[&str]| {
         let args = ["audit", "--quick", "--device", "cpu", "--base", "stories", "--out", "audit", "--seeds", "1"];
         let few = ["--epochs", "1", "--train-rows", "64", "--eval-rows", "24", "--data"];

@@ -2,26 +2,16 @@
 
 #[path = "common/run.rs"]
 mod run;
+#[path = "common/shared.rs"]
+mod shared;
 
 use run::{folder, genome};
-use std::path::{Path, PathBuf};
-
-/// `name` in the shared folder beside the repository, or a message that says why the test is skipped.
-fn shared(test: &str, name: &str) -> Option<PathBuf> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared");
-    let found = folder.join(name);
-    if found.exists() {
-        return Some(found);
-    }
-    let strict = std::env::var_os("CI").is_some_and(|ci| ci == "true") && folder.exists();
-    assert!(!strict, "{test}: {} is absent, and nothing is skipped in CI", found.display());
-    eprintln!("skipped: {test}: {} is absent", found.display());
-    None
-}
+use shared::{shared, stories};
+use std::path::Path;
 
 /// A small real LLaMA, as a folder, and a small data set of promoters.
 fn prepare(test: &str, dir: &Path) -> Option<()> {
-    let stories = shared(test, "data/weights/stories260K")?;
+    stories(test, dir)?;
     let data = shared(test, "data/classify/gue_prom_core_tata")?;
     std::fs::create_dir_all(dir.join("tata")).unwrap();
     for (split, rows) in [("train", 64), ("dev", 32), ("test", 32)] {
@@ -29,12 +19,6 @@ fn prepare(test: &str, dir: &Path) -> Option<()> {
         let few: String = text.lines().take(rows + 1).map(|line| format!("{line}\n")).collect();
         std::fs::write(dir.join("tata").join(format!("{split}.csv")), few).unwrap();
     }
-    genome(dir, &["convert-checkpoint", "--tokenizer"])
-        .arg(stories.join("tok512.bin"))
-        .arg(stories.join("stories260K.bin"))
-        .arg("stories")
-        .assert()
-        .success();
     Some(())
 }
 

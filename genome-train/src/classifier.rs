@@ -107,6 +107,12 @@ impl<T: Tuning> Classifier<T> {
         self
     }
 
+    /// What its folder would read back as ([`Tuning::settled`]).
+    #[must_use]
+    pub fn settled(self) -> Self {
+        Self { tuning: self.tuning.settled(), ..self }
+    }
+
     /// Number of values that training changes, and of those it leaves alone.
     pub fn count(&self) -> (usize, usize) {
         let one_hot = self.one_hot.as_ref().map_or(0, Module::num_params);

@@ -190,8 +190,10 @@ impl Data {
 /// A fine-tuned classifier and how it came about.
 #[derive(Debug)]
 pub struct Finetuned<T: Tuning = AnyTuning> {
-    /// The best on dev, ready to predict.
+    /// The best on dev, ready to predict, and as its folder reads back.
     pub classifier: Classifier<T>,
+    /// Number of values that were trained, and of those that were left alone.
+    pub parameters: (usize, usize),
     /// The step after which it was the best.
     pub best_step: usize,
     /// Steps that were made.
@@ -227,6 +229,7 @@ pub fn finetune<T: Tuning>(
     let weights = config.balanced.then(|| data.train.balanced_weights(task.labels.len()));
     device.seed(config.seed); // dropout masks
     let classifier = Classifier::new(foundation, tuning, task, config.seed, device);
+    let parameters = classifier.count();
     let schedule = config.schedule(data.train.len());
     let stepper = classifier.stepper(schedule.adamw())?;
     let pad = foundation.tokenizer.pad_id();
@@ -246,7 +249,8 @@ pub fn finetune<T: Tuning>(
         on_best,
     )?;
     Ok(Finetuned {
-        classifier: trained.model,
+        classifier: trained.model.settled(),
+        parameters,
         best_step: trained.best_step,
         steps: trained.steps,
         log: trained.log,

@@ -53,6 +53,13 @@ pub trait Tuning: Module + ModuleDisplay + Send + Sync + 'static {
         Ok(Stepper::plain(optimizer))
     }
 
+    /// What its folder would read back as: triplets that an allocator dropped are gone, and with them the work for them. What it
+    /// predicts afterwards, the folder predicts to the bit.
+    #[must_use]
+    fn settled(self) -> Self {
+        self
+    }
+
     /// Writes the adapter folder `dir`.
     ///
     /// # Errors

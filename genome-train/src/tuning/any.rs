@@ -115,6 +115,18 @@ impl Tuning for AnyTuning {
         each!(self, it => Tuning::stepper(it, optimizer))
     }
 
+    fn settled(self) -> Self {
+        match self {
+            Self::Lora(it) => Self::Lora(it.settled()),
+            Self::Ia3(it) => Self::Ia3(it.settled()),
+            Self::AdaLora(it) => Self::AdaLora(it.settled()),
+            Self::Sampled(it) => Self::Sampled(it.settled()),
+            Self::Prefix(it) => Self::Prefix(it.settled()),
+            Self::Prompt(it) => Self::Prompt(it.settled()),
+            Self::PTuning(it) => Self::PTuning(it.settled()),
+        }
+    }
+
     fn write(&self, dir: &Path, beside: &Beside<'_>) -> Result<()> {
         each!(self, it => it.write(dir, beside))
     }

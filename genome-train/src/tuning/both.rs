@@ -43,6 +43,10 @@ impl<A: Tuning, B: Tuning> Tuning for Both<A, B> {
         self.first.stepper(optimizer)
     }
 
+    fn settled(self) -> Self {
+        Self { first: self.first.settled(), second: self.second.map(Tuning::settled) }
+    }
+
     fn write(&self, dir: &Path, beside: &Beside<'_>) -> Result<()> {
         match &self.second {
             None => self.first.write(dir, beside),

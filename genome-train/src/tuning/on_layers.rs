@@ -138,6 +138,11 @@ impl<A: FolderAdapter + 'static, C: LayerMethod<Adapter = A>> Tuning for OnLayer
         self.method.stepper(optimizer, &self.adapters)
     }
 
+    fn settled(self) -> Self {
+        let (method, adapters) = self.method.saved(&self.adapters);
+        Self { adapters, method }
+    }
+
     fn write(&self, dir: &Path, beside: &Beside<'_>) -> Result<()> {
         let (config, adapters) = self.method.saved(&self.adapters);
         let Beside { base_model, modules, genome } = *beside;

@@ -61,6 +61,10 @@ impl Tuning for Sampled {
         Ok(Stepper::adalora(AdaLoraOptimizer::from_parts(optimizer, allocator)))
     }
 
+    fn settled(self) -> Self {
+        Self { on_layers: self.on_layers.settled(), ..self }
+    }
+
     fn write(&self, dir: &Path, beside: &Beside<'_>) -> Result<()> {
         self.on_layers.write(dir, beside)
     }
