@@ -354,6 +354,9 @@ pub(crate) struct FinetuneArgs {
     /// Dropout before the adapters
     #[arg(long, default_value_t = 0.05)]
     pub(crate) dropout: f64,
+    /// LoRA+: how many times faster B learns than A; 1: LoRA [its authors: 16]
+    #[arg(long, default_value_t = 1.0, value_name = "RATIO")]
+    pub(crate) lora_plus: f64,
     /// How the adapters start
     #[arg(long, value_enum, default_value = "default")]
     pub(crate) start: StartName,

@@ -11,7 +11,7 @@ use peft_core::Targets;
 use peft_lingo::{
     PTuningConfig, PrefixTuningConfig, PromptLibrary, PromptTuningConfig, PromptTuningInit, Sampling, TextPrompt,
 };
-use peft_lora::{Ia3Config, LoraConfig, Start};
+use peft_lora::{Ia3Config, LoraConfig, LoraPlus, Start};
 use std::path::Path;
 
 /// A method and its settings, as somebody asks for them.
@@ -21,6 +21,8 @@ pub(crate) struct Wanted {
     pub(crate) rank: usize,
     pub(crate) alpha: Option<f64>,
     pub(crate) dropout: f64,
+    /// LoRA+'s ratio of learning rates.
+    pub(crate) lora_plus: f64,
     pub(crate) start: StartName,
     /// As `--targets` has it.
     pub(crate) targets: Option<String>,
@@ -39,6 +41,7 @@ impl Wanted {
             rank: 8,
             alpha: None,
             dropout: 0.05,
+            lora_plus: 1.0,
             start: StartName::Default,
             targets: None,
             virtual_tokens: 20,
@@ -54,6 +57,13 @@ impl Wanted {
         if lingo.sampling.is_some() && !matches!(args.method, MethodName::Adalora | MethodName::Lingo) {
             bail!("--sampling: only --method adalora and lingo allocate ranks");
         }
+        let is_lora = matches!(args.method, MethodName::Lora | MethodName::Rslora | MethodName::Dora);
+        if !(args.lora_plus >= 1.0 && args.lora_plus.is_finite()) {
+            bail!("--lora-plus: expected 1 or more, found {}", args.lora_plus);
+        }
+        if args.lora_plus != 1.0 && !is_lora {
+            bail!("--lora-plus: only --method lora, rslora and dora have a B");
+        }
         if lingo.start_text.is_some() && args.method != MethodName::Prompt {
             bail!("--start-text: only --method prompt starts from a text");
         }
@@ -67,6 +77,7 @@ impl Wanted {
             rank: args.rank,
             alpha: args.alpha,
             dropout: args.dropout,
+            lora_plus: args.lora_plus,
             start: args.start,
             targets: args.targets.clone(),
             virtual_tokens: lingo.virtual_tokens,
@@ -81,7 +92,7 @@ impl Wanted {
     pub(crate) fn settings(&self, family: &BaseConfig, steps: usize) -> Result<AnyMethod> {
         let targets = || targets(self.targets.as_deref(), family);
         let lora = |change: fn(LoraConfig) -> LoraConfig| {
-            AnyMethod::Lora(change(LoraConfig {
+            let config = change(LoraConfig {
                 r: self.rank,
                 lora_alpha: self.alpha.unwrap_or(2.0 * self.rank as f64),
                 lora_dropout: self.dropout,
@@ -93,7 +104,11 @@ impl Wanted {
                     StartName::Orthogonal => Start::Orthogonal,
                 },
                 ..LoraConfig::for_targets(targets())
-            }))
+            });
+            match self.lora_plus {
+                1.0 => AnyMethod::Lora(config),
+                ratio => AnyMethod::Plus(config, LoraPlus::with_ratio(ratio)),
+            }
         };
         let adalora = || -> Result<AdaLoraConfig> {
             let init_r = initial_rank(self.rank);

@@ -26,12 +26,14 @@ fn every_way_trains_and_predicts_again() {
     let dir = folder();
     prepare(dir.path());
     genome(dir.path(), &["convert-checkpoint", "base", "packed", "--bits", "4"]).assert().success();
-    let ways: [&[&str]; 15] = [
+    let ways: [&[&str]; 17] = [
         &["--method", "rslora", "--rank", "4"],
         &["--method", "dora", "--rank", "4"],
         &["--method", "lora", "--start", "pissa"],
         &["--method", "adalora", "--rank", "2"],
         &["--method", "adalora", "--rank", "2", "--gradient-checkpointing"],
+        &["--method", "lora", "--lora-plus", "16"],
+        &["--method", "dora", "--lora-plus", "4", "--gradient-checkpointing"],
         &["--method", "ia3"],
         &["--method", "adalora", "--rank", "2", "--sampling", "described"],
         &["--method", "prefix", "--virtual-tokens", "3"],

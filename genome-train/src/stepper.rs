@@ -4,15 +4,18 @@ use burn::module::Module;
 use burn::optim::{GradientsParams, ModuleOptimizer};
 use peft_adalora::{AdaLoraOptimizer, AllocationReport, RankPattern, Summary};
 use peft_lingo::Rule;
+use peft_lora::RateGroups;
 
 use crate::Result;
 
-/// An optimizer with what a method does in each of its steps: a rank allocator, which nobody has to remember to call.
+/// An optimizer with what a method does in each of its steps: a rank allocator, which nobody has to remember to call, or
+/// learning rates of its own for some parameters.
 #[derive(Debug)]
 pub struct Stepper(Kind);
 
 enum Kind {
     Plain(ModuleOptimizer),
+    Rates(ModuleOptimizer, RateGroups),
     AdaLora(Box<AdaLoraOptimizer<Rule>>),
 }
 
@@ -23,6 +26,11 @@ impl Stepper {
     /// An optimizer alone.
     pub fn plain(optimizer: ModuleOptimizer) -> Self {
         Self(Kind::Plain(optimizer))
+    }
+
+    /// An optimizer that moves some parameters faster than others.
+    pub fn with_rates(optimizer: ModuleOptimizer, groups: RateGroups) -> Self {
+        Self(Kind::Rates(optimizer, groups))
     }
 
     /// An optimizer with a rank allocator behind it.
@@ -42,6 +50,11 @@ impl Stepper {
     ) -> Result<(M, Option<Allocated>)> {
         match &mut self.0 {
             Kind::Plain(optimizer) => Ok((optimizer.step(lr, module, gradients), None)),
+            Kind::Rates(optimizer, groups) => {
+                let parts = groups.split(gradients, &module);
+                let step = |module, (factor, part)| optimizer.step(lr * factor, module, part);
+                Ok((parts.into_iter().fold(module, step), None))
+            }
             Kind::AdaLora(optimizer) => {
                 let (module, report) = optimizer.step(lr, module, gradients)?;
                 Ok((module, Some((report, optimizer.allocator().rank_pattern()))))
@@ -52,7 +65,7 @@ impl Stepper {
     /// True once the shape of the model is what it will be at the end: no allocation of ranks is to come.
     pub fn is_settled(&self) -> bool {
         match &self.0 {
-            Kind::Plain(_) => true,
+            Kind::Plain(_) | Kind::Rates(..) => true,
             Kind::AdaLora(optimizer) => optimizer.allocator().is_final(),
         }
     }
@@ -60,7 +73,7 @@ impl Stepper {
     /// The optimizer with its rank allocator, if it has one.
     pub fn as_adalora(&self) -> Option<&AdaLoraOptimizer<Rule>> {
         match &self.0 {
-            Kind::Plain(_) => None,
+            Kind::Plain(_) | Kind::Rates(..) => None,
             Kind::AdaLora(optimizer) => Some(optimizer),
         }
     }
@@ -68,7 +81,7 @@ impl Stepper {
     /// What the rank allocator did so far, if there is one.
     pub fn summary(&self) -> Option<Summary> {
         match &self.0 {
-            Kind::Plain(_) => None,
+            Kind::Plain(_) | Kind::Rates(..) => None,
             Kind::AdaLora(optimizer) => Some(optimizer.summary()),
         }
     }
@@ -78,6 +91,7 @@ impl std::fmt::Debug for Kind {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Plain(_) => f.write_str("Plain"),
+            Self::Rates(_, groups) => write!(f, "Rates({groups:?})"),
             Self::AdaLora(optimizer) => write!(f, "AdaLora({})", optimizer.summary()),
         }
     }

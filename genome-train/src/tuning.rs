@@ -2,13 +2,13 @@
 //!
 //! [`Tuning`] is what the loop, the classifier and the folder need of any method. [`OnLayers`] is that for every method on
 //! linear layers, third-party ones too: its configuration implements [`LayerMethod`]; [`OnPrompt`] for virtual tokens, [`Sampled`]
-//! for AdaLoRA with sampled ranks. [`AnyTuning`] is whatever a folder
-//! holds, or a command names.
+//! for AdaLoRA with sampled ranks, [`Plus`] for LoRA+. [`AnyTuning`] is whatever a folder holds, or a command names.
 
 mod any;
 mod both;
 mod on_layers;
 mod on_prompt;
+mod plus;
 mod sampled;
 
 use std::collections::BTreeMap;
@@ -24,6 +24,7 @@ pub use any::{AnyMethod, AnyTuning};
 pub use both::Both;
 pub use on_layers::{LayerMethod, OnLayers};
 pub use on_prompt::{OnPrompt, VirtualTokens};
+pub use plus::Plus;
 pub use sampled::Sampled;
 
 use crate::Result;

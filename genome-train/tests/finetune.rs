@@ -9,12 +9,12 @@ use genome_train::finetune::{Data, FinetuneConfig, Finetuned, finetune, score};
 use genome_train::foundation::Foundation;
 use genome_train::render::Silent;
 use genome_train::step_loop::{LogRow, Select};
-use genome_train::tuning::OnLayers;
+use genome_train::tuning::{OnLayers, Plus, Tuning};
 use model_zoo::checkpoint::{SaveDtype, export};
 use model_zoo::heads::HeadKind;
 use model_zoo::{BaseConfig, Purpose, seed};
 use peft_core::Targets;
-use peft_lora::{LoraConfig, LoraLinear};
+use peft_lora::{LoraConfig, LoraLinear, LoraPlus};
 use std::sync::{Arc, Mutex};
 
 /// LoRA beside its base.
@@ -60,9 +60,18 @@ fn train(
     config: &FinetuneConfig,
     on_best: impl FnMut(&Classifier<Lora>) -> genome_train::Result<()> + Send + 'static,
 ) -> genome_train::Result<Finetuned<Lora>> {
+    let tuning = OnLayers::attach(&s.foundation.base, s.lora.clone(), config.seed, &Device::default())?;
+    train_with(s, config, tuning, on_best)
+}
+
+fn train_with<T: Tuning>(
+    s: &Setup,
+    config: &FinetuneConfig,
+    tuning: T,
+    on_best: impl FnMut(&Classifier<T>) -> genome_train::Result<()> + Send + 'static,
+) -> genome_train::Result<Finetuned<T>> {
     let (renderer, observer) = (Box::new(Silent), Box::new(|_: &LogRow| ()));
     let device = Device::default();
-    let tuning = OnLayers::attach(&s.foundation.base, s.lora.clone(), config.seed, &device)?;
     finetune(
         &s.foundation,
         &s.data,
@@ -128,6 +137,26 @@ fn a_seed_repeats_a_run_and_another_does_not() {
     };
     assert_eq!(run_plain(&config), run_plain(&config));
     assert_ne!(run(&config), run(&FinetuneConfig { seed: 2, ..config.clone() }));
+}
+
+#[test]
+fn lora_plus_is_lora_whose_b_learns_faster() {
+    let config = FinetuneConfig { epochs: 1.0, head_dropout: 0.0, ..FinetuneConfig::default() };
+    let s = setup(&config);
+    let s = Setup { lora: LoraConfig { lora_dropout: 0.0, ..s.lora }, ..s };
+    let plus = |ratio| {
+        let rates = LoraPlus::with_ratio(ratio);
+        let tuning = Plus::attach(&s.foundation.base, s.lora.clone(), rates, config.seed, &Device::default()).unwrap();
+        let tuned = train_with(&s, &config, tuning, |_| Ok(())).unwrap().classifier;
+        (export(&tuned.tuning.on_layers), export(&tuned.head))
+    };
+    let tuned = train(&s, &config, |_| Ok(())).unwrap().classifier;
+    assert_eq!(plus(1.0), (export(&tuned.tuning), export(&tuned.head)), "one rate: the same bits");
+    let moved = |of: &std::collections::BTreeMap<String, (Vec<usize>, Vec<f32>)>| -> f32 {
+        of.iter().filter(|(name, _)| name.contains("lora_B")).flat_map(|(_, (_, v))| v).map(|v| v.abs()).sum()
+    };
+    let (fast, slow) = (moved(&plus(16.0).0), moved(&export(&tuned.tuning)));
+    assert!(fast > 4.0 * slow, "B starts at 0: {fast} {slow}");
 }
 
 #[test]

@@ -10,9 +10,9 @@ use model_zoo::Base;
 use peft_adalora::{AdaLoraConfig, SvdLinear};
 use peft_core::{AdapterFolder, Error as PeftError, FolderConfig, Hooks, HostTensor};
 use peft_lingo::{PTuningConfig, Prefix, PrefixTuningConfig, PromptEncoder, PromptTuningConfig, Sampling, SoftPrompt};
-use peft_lora::{Ia3Config, Ia3Linear, LoraConfig, LoraLinear};
+use peft_lora::{Ia3Config, Ia3Linear, LoraConfig, LoraLinear, LoraPlus};
 
-use super::{Beside, LayerMethod, OnLayers, OnPrompt, Sampled, Tuning, VirtualTokens};
+use super::{Beside, LayerMethod, OnLayers, OnPrompt, Plus, Sampled, Tuning, VirtualTokens};
 use crate::Result;
 use crate::stepper::Stepper;
 
@@ -21,6 +21,8 @@ use crate::stepper::Stepper;
 pub enum AnyMethod {
     /// LoRA, rsLoRA, DoRA.
     Lora(LoraConfig),
+    /// LoRA whose B learns faster.
+    Plus(LoraConfig, LoraPlus),
     /// IA3.
     Ia3(Ia3Config),
     /// AdaLoRA.
@@ -41,6 +43,8 @@ pub enum AnyMethod {
 pub enum AnyTuning {
     /// LoRA, rsLoRA, DoRA.
     Lora(OnLayers<LoraLinear, LoraConfig>),
+    /// LoRA whose B learns faster.
+    Plus(Plus),
     /// IA3.
     Ia3(OnLayers<Ia3Linear, Ia3Config>),
     /// AdaLoRA.
@@ -60,6 +64,7 @@ macro_rules! each {
     ($self:expr, $it:ident => $what:expr) => {
         match $self {
             Self::Lora($it) => $what,
+            Self::Plus($it) => $what,
             Self::Ia3($it) => $what,
             Self::AdaLora($it) => $what,
             Self::Sampled($it) => $what,
@@ -76,6 +81,7 @@ impl AnyMethod {
     pub fn for_task(self, task_type: &str, modules_to_save: Vec<String>) -> Self {
         match self {
             Self::Lora(config) => Self::Lora(config.for_task(task_type, modules_to_save)),
+            Self::Plus(config, rates) => Self::Plus(config.for_task(task_type, modules_to_save), rates),
             Self::Ia3(config) => Self::Ia3(config.for_task(task_type, modules_to_save)),
             Self::AdaLora(config) => Self::AdaLora(config.for_task(task_type, modules_to_save)),
             Self::Sampled(config, how) => Self::Sampled(config.for_task(task_type, modules_to_save), how),
@@ -92,6 +98,7 @@ impl AnyMethod {
     pub fn attach(&self, base: &Base, seed: u64, device: &Device) -> Result<AnyTuning> {
         Ok(match self.clone() {
             Self::Lora(config) => AnyTuning::Lora(OnLayers::attach(base, config, seed, device)?),
+            Self::Plus(config, rates) => AnyTuning::Plus(Plus::attach(base, config, rates, seed, device)?),
             Self::Ia3(config) => AnyTuning::Ia3(OnLayers::attach(base, config, seed, device)?),
             Self::AdaLora(config) => AnyTuning::AdaLora(OnLayers::attach(base, config, seed, device)?),
             Self::Sampled(config, how) => AnyTuning::Sampled(Sampled::attach(base, config, how, seed, device)?),
@@ -118,6 +125,7 @@ impl Tuning for AnyTuning {
     fn settled(self) -> Self {
         match self {
             Self::Lora(it) => Self::Lora(it.settled()),
+            Self::Plus(it) => Self::Plus(it.settled()),
             Self::Ia3(it) => Self::Ia3(it.settled()),
             Self::AdaLora(it) => Self::AdaLora(it.settled()),
             Self::Sampled(it) => Self::Sampled(it.settled()),
