@@ -176,7 +176,7 @@ impl Run<'_> {
         }
         let condition = if wheres.is_empty() { "1".to_owned() } else { wheres.join(" AND ") };
         let order = if relevance && keys.is_empty() { "t.score, f.id" } else { "f.seq, f.start, f.id" };
-        let limit = self.limits.matches;
+        let limit = self.limits.matches.min(i64::MAX as u64); // SQLite's integers
         let text = format!(
             "SELECT f.id, f.locus, f.seq, f.start, f.\"end\", f.strand, f.length, f.wraps{columns} FROM {from} \
              WHERE {condition} ORDER BY {order} LIMIT {limit}"
