@@ -56,7 +56,11 @@ pub(crate) fn run(args: &AuditArgs) -> Result<Outcome> {
     let rows = if args.quick { grid::quick() } else { grid::full() };
     let total = rows.len() as u64 * args.seeds;
     // What cannot work is told before the first run.
-    let steps = config(args, &foundation, sets.train.rows.len(), 1).schedule(sets.train.rows.len()).steps;
+    let examples = sets.train.rows.len();
+    for rate in &args.learning_rate {
+        config(args, &foundation, examples, 1, *rate).check()?;
+    }
+    let steps = config(args, &foundation, examples, 1, args.learning_rate[0]).schedule(examples).steps;
     for row in &rows {
         wanted(args, row).settings(&family, steps)?;
         prompt(row, &library, &foundation, 1)?;
@@ -70,7 +74,7 @@ pub(crate) fn run(args: &AuditArgs) -> Result<Outcome> {
                 continue;
             }
             let prompt = prompt(row, &library, &foundation, seed)?;
-            let run = one(args, &bench, row, prompt.as_ref(), seed)?;
+            let run = best(args, &bench, row, prompt.as_ref(), seed)?;
             eprintln!(
                 "{done}/{total} {row}, seed {seed}: dev MCC {:.3}, test MCC {:.3}, {:.0} s",
                 run.dev_mcc, run.test_mcc, run.seconds
@@ -98,11 +102,11 @@ fn prompt(row: &Row, library: &Library, foundation: &Foundation, seed: u64) -> R
 }
 
 /// The settings of a run, the same for all rows.
-fn config(args: &AuditArgs, foundation: &Foundation, examples: usize, seed: u64) -> FinetuneConfig {
+fn config(args: &AuditArgs, foundation: &Foundation, examples: usize, seed: u64, rate: f64) -> FinetuneConfig {
     let config = FinetuneConfig {
         batch_size: args.batch_size,
         epochs: args.epochs,
-        learning_rate: args.learning_rate,
+        learning_rate: rate,
         head: foundation.base.original_head(),
         max_tokens: args.max_tokens,
         seed,
@@ -117,10 +121,26 @@ fn wanted(args: &AuditArgs, row: &Row) -> Wanted {
     Wanted { rank: row.method.rank(args.rank), sampling: row.method.sampling(), ..Wanted::new(row.method.name()) }
 }
 
+/// One run of one row, with the learning rate that is best on dev.
+fn best(args: &AuditArgs, bench: &Bench<'_>, row: &Row, prompt: Option<&TaskPrompt>, seed: u64) -> Result<Run> {
+    let runs = args.learning_rate.iter().map(|rate| one(args, bench, row, prompt, seed, *rate));
+    let runs = runs.collect::<Result<Vec<Run>>>()?;
+    let seconds = runs.iter().map(|run| run.seconds).sum();
+    let best = runs.into_iter().reduce(|best, run| if run.dev_mcc > best.dev_mcc { run } else { best });
+    Ok(Run { seconds, ..best.expect("there is a learning rate") })
+}
+
 /// One run of one row.
-fn one(args: &AuditArgs, bench: &Bench<'_>, row: &Row, prompt: Option<&TaskPrompt>, seed: u64) -> Result<Run> {
+fn one(
+    args: &AuditArgs,
+    bench: &Bench<'_>,
+    row: &Row,
+    prompt: Option<&TaskPrompt>,
+    seed: u64,
+    learning_rate: f64,
+) -> Result<Run> {
     let foundation = bench.foundation;
-    let config = config(args, foundation, bench.sets.train.rows.len(), seed);
+    let config = config(args, foundation, bench.sets.train.rows.len(), seed, learning_rate);
     let wanted = wanted(args, row);
     let device = &bench.chosen.device;
     let trial = bench.run_with(&config, prompt, &|steps, task| {
@@ -135,6 +155,7 @@ fn one(args: &AuditArgs, bench: &Bench<'_>, row: &Row, prompt: Option<&TaskPromp
     Ok(Run {
         row: row.to_string(),
         seed,
+        learning_rate,
         dev_mcc: trial.dev_mcc,
         test_mcc: trial.scores.eval_matthews_correlation,
         test_accuracy: trial.scores.eval_accuracy,

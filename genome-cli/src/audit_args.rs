@@ -49,9 +49,9 @@ pub(crate) struct AuditArgs {
     /// Sequences in a batch
     #[arg(long, default_value_t = 16)]
     pub(crate) batch_size: usize,
-    /// Highest learning rate
-    #[arg(long, default_value_t = 1e-3)]
-    pub(crate) learning_rate: f64,
+    /// Highest learning rate; of several, divided by commas, each run takes the one that is best on dev
+    #[arg(long, default_value = "1e-3", value_delimiter = ',', value_name = "RATES")]
+    pub(crate) learning_rate: Vec<f64>,
     /// Evaluations on dev in a run
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) evaluations: u64,

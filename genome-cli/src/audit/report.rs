@@ -89,15 +89,17 @@ impl<'a> Summary<'a> {
 
     /// Writes runs.csv, summary.csv and report.html.
     pub(super) fn write(&self, dir: &Path, args: &AuditArgs, base: &str, test_rows: usize) -> Result<()> {
-        let mut runs =
-            String::from("row,seed,dev_mcc,test_mcc,test_accuracy,trainable,cut,allocations,ranks,seconds\n");
+        let mut runs = String::from(
+            "row,seed,learning_rate,dev_mcc,test_mcc,test_accuracy,trainable,cut,allocations,ranks,seconds\n",
+        );
         for r in &self.runs {
             let ranks: Vec<String> = r.ranks.iter().map(|(rank, layers)| format!("{layers}x{rank}")).collect();
             let _ = writeln!(
                 runs,
-                "{},{},{},{},{},{},{},{},{},{:.1}",
+                "{},{},{},{},{},{},{},{},{},{},{:.1}",
                 r.row,
                 r.seed,
+                r.learning_rate,
                 r.dev_mcc,
                 r.test_mcc,
                 r.test_accuracy,
@@ -154,7 +156,7 @@ impl<'a> Summary<'a> {
              .sure{{font-weight:bold}}svg{{max-width:100%;height:auto}}</style>\
              <h1>What prompts and sampled ranks are worth</h1>\
              <p>{} on {}: {} seeds, {} test sequences, {} epochs of batches of {}, context {}, rank {} at the end, learning rate {}. \
-             The model is chosen on dev. Intervals over seeds are Student's, differences from the first row are a paired bootstrap \
+             The model, and where there are several the learning rate, is chosen on dev. Intervals over seeds are Student's, differences from the first row are a paired bootstrap \
              over test sequences; bold where 0 is outside.</p>{}\
              <table><tr><th>prompt/bases/trained<th>test MCC<th>dev MCC<th>difference, 95 %<th>trained weights<th>cut<th>s a run</tr>{body}</table>\
              </html>\n",
@@ -166,7 +168,7 @@ impl<'a> Summary<'a> {
             args.batch_size,
             args.max_tokens,
             args.rank,
-            args.learning_rate,
+            args.learning_rate.iter().map(f64::to_string).collect::<Vec<_>>().join(" or "),
             self.plot()
         )
     }

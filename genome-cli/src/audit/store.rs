@@ -15,6 +15,8 @@ use std::path::{Path, PathBuf};
 pub(super) struct Run {
     pub(super) row: String,
     pub(super) seed: u64,
+    /// The one that was best on dev.
+    pub(super) learning_rate: f64,
     pub(super) dev_mcc: f64,
     pub(super) test_mcc: f64,
     pub(super) test_accuracy: f64,
