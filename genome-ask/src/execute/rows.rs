@@ -6,7 +6,7 @@ use super::items::{Item, What};
 use super::{Outcome, Run};
 use crate::answer::{Empty, Row, Status};
 use crate::error::Error;
-use crate::query::{Extract, Field, Filter, Output, Select};
+use crate::query::{Extract, Field, Filter, Output, Select, Tell};
 
 fn count(n: i64) -> u64 {
     u64::try_from(n).unwrap_or(0)
@@ -271,7 +271,7 @@ impl Run<'_> {
             self.answer.rows.push(row);
         }
         self.answer.truncated = items.len() > most;
-        if self.answer.truncated {
+        if self.answer.truncated && matches!(self.query.tell, Tell::Rows) {
             self.caveat(format!("{} of {} rows are shown", most, items.len()));
         }
         Ok(())

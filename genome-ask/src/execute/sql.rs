@@ -480,7 +480,7 @@ fn property(is: Is, select: &Select) -> String {
         Is::UnknownFunction => "(f.coding AND f.unknown_function)".to_owned(),
         Is::Wraps => "f.wraps".to_owned(),
         Is::Partial => "f.partial".to_owned(),
-        Is::Spliced => through_cds("parts > 1"),
+        Is::Spliced => "f.parts > 1".to_owned(),
         Is::Translated => through_cds("translated"),
         Is::Circular => "(SELECT circular FROM sequences WHERE sequences.id = f.seq)".to_owned(),
         Is::Unannotated => "NOT EXISTS (SELECT 1 FROM parts p JOIN part_index r ON r.seq = f.seq AND r.start <= p.\"end\" AND \

@@ -378,12 +378,19 @@ impl<'c> Writer<'c> {
              (SELECT 1 FROM features WHERE genome = ?1 AND role IN ('cds', 'rna', 'transcript'))")?;
         run(
             "UPDATE features SET is_gene = 1 WHERE genome = ?1 AND (SELECT genes_implied FROM genomes WHERE id = ?1) AND id IN \
-             (SELECT min(id) FROM features WHERE genome = ?1 AND role IN ('cds', 'rna', 'transcript') \
+             (SELECT min(id) FROM features WHERE genome = ?1 AND (role IN ('cds', 'rna') OR (role = 'transcript' AND \
+               (locus IS NOT NULL OR NOT EXISTS (SELECT 1 FROM features c WHERE c.genome = ?1 AND c.role = 'cds')))) \
               GROUP BY coalesce(locus, -id))",
         )?;
         run(
             "UPDATE features AS g SET coding = 1 WHERE genome = ?1 AND is_gene AND NOT pseudo AND (biotype = 'protein_coding' \
              OR EXISTS (SELECT 1 FROM features c WHERE c.locus = g.locus AND c.role = 'cds' AND c.coding))",
+        )?;
+        // Exons are told of a coding sequence or an RNA; a gene has those of its own.
+        run(
+            "UPDATE features AS g SET parts = max(parts, (SELECT max(c.parts) FROM features c WHERE c.locus = g.locus AND \
+             c.role IN ('cds', 'rna'))) WHERE genome = ?1 AND is_gene AND EXISTS (SELECT 1 FROM features c WHERE \
+             c.locus = g.locus AND c.role IN ('cds', 'rna'))",
         )?;
         run(
             "UPDATE features AS g SET product = (SELECT c.product FROM features c WHERE c.locus = g.locus AND c.product IS NOT NULL \

@@ -16,7 +16,8 @@ pub(super) fn correct(
     genome: Genome<'_>,
     corrections: &mut Vec<Correction>,
 ) -> Result<()> {
-    for token in tokens.iter_mut().filter(|t| t.kind == Kind::Word) {
+    let glued: Vec<bool> = tokens.iter().skip(1).map(|next| next.glued && next.kind == Kind::Sign('-')).collect();
+    for (i, token) in tokens.iter_mut().enumerate().filter(|(_, t)| t.kind == Kind::Word) {
         let written = &question[token.span.clone()];
         let word = american_fold(&token.text);
         let plain = word.chars().all(char::is_alphabetic);
@@ -35,17 +36,23 @@ pub(super) fn correct(
         {
             continue;
         }
+        // `lac`, `rps`, `cas` name genes by how their names begin; `trans-spliced` is a prefix.
+        if begins_names(genome, &word)? || (word.len() < 6 && glued.get(i) == Some(&true)) {
+            continue;
+        }
         let gene_like = looks_like_gene(written);
         let read = if gene_like {
             swapped(&word, genome.names()?.iter().map(String::as_str)).map(str::to_owned)
         } else if plain && !is_upper(written) && !genome.is_product_word(&word)? && !is_kind(genome, &word)? {
             let lexicon = lexicon().words().iter().map(String::as_str).filter(|word| word.len() > 3);
             let products = genome.product_words()?.iter().map(String::as_str);
-            let products = products.filter(|word| word.chars().all(char::is_alphabetic));
+            // Of products only long words: `cycle` is no `cyclo`, `stop` no `stfp`.
+            let long = |known: &&str| known.len() > 5 && word.len() > 5;
+            let products = products.filter(|word| word.chars().all(char::is_alphabetic)).filter(long);
             nearest(&word, lexicon.chain(products))
                 .or_else(|| {
                     let names = genome.names().ok()?;
-                    (word.len() < 6).then(|| swapped(&word, names.iter().map(String::as_str))).flatten()
+                    (4..6).contains(&word.len()).then(|| swapped(&word, names.iter().map(String::as_str))).flatten()
                 })
                 .map(str::to_owned)
         } else {
@@ -57,6 +64,18 @@ pub(super) fn correct(
         }
     }
     Ok(())
+}
+
+/// Whether several genes are called so but for one letter behind: `lac` of lacA, lacI, lacY and lacZ.
+pub(super) fn begins_names(genome: Genome<'_>, word: &str) -> Result<bool> {
+    if !(3..=4).contains(&word.len()) || !word.chars().all(|c| c.is_ascii_lowercase()) {
+        return Ok(false);
+    }
+    let one_more = |name: &&String| {
+        let behind = name.strip_prefix(word);
+        behind.is_some_and(|end| end.len() == 1 && end.chars().all(|c| c.is_ascii_alphanumeric()))
+    };
+    Ok(genome.names()?.iter().filter(one_more).take(2).count() == 2)
 }
 
 pub(super) fn is_kind(genome: Genome<'_>, word: &str) -> Result<bool> {

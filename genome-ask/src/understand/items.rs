@@ -373,7 +373,10 @@ impl<'a> Reader<'a> {
 
     /// `ABC transporter`, `LysR family`: with the next word it stands in products.
     fn is_in_phrase(&self, text: &str) -> Result<bool> {
-        let Some(next) = self.tokens.get(self.at + 1).filter(|token| token.kind == Kind::Word) else {
+        // `beta-galactosidase` too.
+        let hyphen = self.tokens.get(self.at + 1).is_some_and(|t| t.glued && t.kind == Kind::Sign('-'));
+        let next = self.tokens.get(self.at + 1 + usize::from(hyphen));
+        let Some(next) = next.filter(|token| token.kind == Kind::Word && token.glued == hyphen) else {
             return Ok(false);
         };
         for form in forms(&next.text) {
@@ -409,6 +412,12 @@ impl<'a> Reader<'a> {
             // A word of products that is the name of a gene too is a word: `porin`.
             let word = plain && (text.len() > 4 || rank > 1) && self.genome.is_product_word(text)?;
             let word = word || (rank == 3 && plain);
+            // `RNA polymerase beta`
+            let behind = || -> Result<bool> {
+                let Some(last) = self.out.last().filter(|last| last.piece == Piece::Word) else { return Ok(false) };
+                Ok(self.genome.phrase(Column::Product, &format!("{} {text}", last.text))? > 0)
+            };
+            let word = word || (plain && behind()?);
             return Ok(if word { Piece::Word } else { Piece::Name(text.to_owned()) });
         }
         let after_chromosome = self.out.last().is_some_and(|item| item.sense() == Some(&Sense::Noun(Noun::Sequence)));

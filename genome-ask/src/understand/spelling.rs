@@ -76,9 +76,7 @@ pub(super) fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> O
     let mut best: Option<(usize, &str)> = None;
     let mut tie = false;
     for candidate in known {
-        if candidate.len().abs_diff(word.len()) > most
-            || candidate.as_bytes().first() != word.as_bytes().first() && most == 1
-        {
+        if candidate.len().abs_diff(word.len()) > most || candidate.as_bytes().first() != word.as_bytes().first() {
             continue;
         }
         // Of a short word only a letter inside may be missing: `mny`.

@@ -12,6 +12,7 @@ pub(super) fn features(frame: &Frame) -> Option<Query> {
     if matches!(frame.relation, Some((_, Relation::Adjacent | Relation::NextTo)))
         && names.len() >= 2
         && !frame.asks.list
+        && frame.side.is_none()
     {
         return Some(Query::new(Select::Gene).tell(Tell::Adjacent).filter(Filter::Named(names)));
     }

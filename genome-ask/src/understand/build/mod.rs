@@ -108,6 +108,16 @@ pub(super) fn with_filters(mut query: Query, frame: &Frame) -> Query {
         Select::Cds => frame.noun() == Some(&Noun::Protein),
         _ => false,
     };
+    // "smaller than 30 or larger than 1500 aa": both at once nothing can be.
+    if let [(one, Compare::Lt(low) | Compare::Le(low)), (other, Compare::Gt(high) | Compare::Ge(high))] =
+        &frame.sizes[..]
+        && low < high
+        && (one == other || one.is_none() || other.is_none())
+    {
+        let field = one.clone().or(other.clone()).unwrap_or(if in_aa { Field::Aa } else { Field::Length });
+        let any = frame.sizes.iter().map(|(_, compare)| Filter::Number(field.clone(), *compare)).collect();
+        return on(query.filter(Filter::Any(any)), frame);
+    }
     for (field, compare) in &frame.sizes {
         let field = match field {
             // "the length of the protein" is told in amino acids unless bases are said.

@@ -32,7 +32,11 @@ pub(super) fn place(query: &mut Query, frame: &Frame) {
         query.filters.push(Filter::Between(Place::Named(names[0].clone()), Place::Named(names[1].clone())));
         return;
     }
-    // "Do psbA and matK overlap?": of two genes one is the place.
+    // "Do psbA and matK overlap?", "Is recX upstream of recA?": of two genes one is the place.
+    let relation = match relation {
+        Relation::NextTo if frame.side.is_some() && names.len() > 1 => Relation::Near,
+        other => other,
+    };
     if let [others @ .., last] = &names[..]
         && !others.is_empty()
         && matches!(relation, Relation::Near | Relation::Overlaps | Relation::Inside)

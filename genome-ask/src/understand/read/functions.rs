@@ -149,6 +149,12 @@ impl Rules<'_> {
         while content(end) || (end > self.at && self.is_joint(end)) {
             end += 1;
         }
+        // "photosystem I": the numeral, where products have it.
+        if self.items.get(end).is_some_and(|item| item.text == "I")
+            && self.genome.phrase(Column::Product, &self.phrase(self.at..end + 1))? > 0
+        {
+            end += 1;
+        }
         let words = self.at..end;
         if !words.clone().any(|at| self.items[at].piece == Piece::Word) {
             return Ok(false);
@@ -162,10 +168,17 @@ impl Rules<'_> {
             self.at = end;
             return Ok(true);
         }
+        if self.beginning_of_names(&phrase, end)? {
+            return Ok(true);
+        }
         let found = topic(&phrase, self.role, self.genome)?;
         if found.known {
             self.frame.notes.extend(found.note);
-            self.filter(found.filter);
+            match self.or_else(end) {
+                Some(first) => self.either(found.filter, first)?,
+                None => self.filter(found.filter),
+            }
+            end = end.max(self.at);
         } else {
             self.frame.unknown.push(phrase);
             self.frame.filters.push((usize::MAX, found.filter));
@@ -173,6 +186,65 @@ impl Rules<'_> {
         self.at = end;
         self.role = Role::Product;
         Ok(true)
+    }
+
+    /// "the lac operon", "cas genes": genes whose names begin so; nothing else in a file says what belongs together.
+    fn beginning_of_names(&mut self, phrase: &str, end: usize) -> Result<bool> {
+        let what = match self.sense(end) {
+            Some(Sense::Noun(Noun::Run)) => "an operon is not annotated: ",
+            Some(Sense::Noun(Noun::Gene | Noun::Cluster)) => "",
+            _ => return Ok(false),
+        };
+        if !begins_names(self.genome, phrase)? {
+            return Ok(false);
+        }
+        self.frame.notes.push(format!("{what}{phrase} is taken as all genes whose names begin with {phrase}"));
+        self.filter(Filter::Text(Field::Gene, Match::Starts, vec![phrase.to_owned()]));
+        if !matches!(self.sense(end), Some(Sense::Noun(Noun::Gene))) {
+            self.frame.nouns.push((end, Noun::Gene));
+        }
+        self.at = end + 1;
+        if matches!(self.sense(end), Some(Sense::Noun(Noun::Gene))) {
+            self.at = end;
+        }
+        Ok(true)
+    }
+
+    /// Where the function behind "or" begins, or that of a list of plurals behind "and": "kinases and phosphatases".
+    fn or_else(&self, end: usize) -> Option<usize> {
+        let joint = &self.items.get(end)?.text;
+        let plural = |at: usize| self.items.get(at).is_some_and(|item| item.text.ends_with('s'));
+        let other = matches!(self.piece(end + 1), Some(Piece::Word));
+        let last = (end + 1..self.items.len()).take_while(|at| self.piece(*at) == Some(&Piece::Word)).last();
+        match &**joint {
+            "or" if other => Some(end + 1),
+            "and" if other && plural(end - 1) && last.is_some_and(plural) => Some(end + 1),
+            _ => None,
+        }
+    }
+
+    /// One of several functions.
+    fn either(&mut self, one: Filter, mut at: usize) -> Result<()> {
+        let mut any = vec![one];
+        loop {
+            let mut end = at;
+            while self.piece(end) == Some(&Piece::Word) || (end > at && self.is_joint(end)) {
+                end += 1;
+            }
+            let found = topic(&self.phrase(at..end), self.role, self.genome)?;
+            if !found.known {
+                self.frame.unknown.push(self.phrase(at..end));
+            }
+            self.frame.notes.extend(found.note);
+            any.push(found.filter);
+            self.at = end;
+            match self.or_else(end) {
+                Some(next) => at = next,
+                None => break,
+            }
+        }
+        self.filter(Filter::Any(any));
+        Ok(())
     }
 
     /// A sign inside of a name: `NADH-quinone`, `1,5-bisphosphate`, `homocysteine S-methyltransferase`.

@@ -6,12 +6,13 @@ mod places;
 mod sizes;
 mod superlatives;
 
+use super::correct::begins_names;
 use super::frame::{Extreme, Frame, Relation};
 use super::items::{Item, Piece};
 use super::lexicon::{Comparator, Noun, Sense};
 use super::numbers::Unit;
 use super::topic::{Role, amino_acid, topic};
-use super::vocabulary::Genome;
+use super::vocabulary::{Column, Genome};
 use crate::error::Result;
 use crate::query::{Compare, Field, Filter, Is, Match, Region, Strand};
 use sizes::bases;
@@ -32,6 +33,7 @@ pub(super) fn read(items: &[Item], genome: Genome<'_>) -> Result<Frame> {
         }
     }
     rules.sized();
+    rules.related_to_nothing();
     if let Some(at) = rules.negated {
         rules.frame.dangling.push(items[at].text.clone());
     }
@@ -52,6 +54,23 @@ struct Rules<'a> {
 }
 
 impl<'a> Rules<'a> {
+    /// "Which genes overlap?": what, is not said.
+    fn related_to_nothing(&mut self) {
+        let Some((at, Relation::Overlaps | Relation::Inside)) = self.frame.relation else { return };
+        let Some(item) = self.items.get(at).filter(|item| item.text.starts_with("overlap")) else { return };
+        let behind = |place: &usize| *place > at;
+        let related = !self.frame.names.is_empty()
+            || self.frame.region.is_some()
+            || !self.frame.patterns.is_empty()
+            || self.frame.refers.it
+            || self.frame.refers.these
+            || self.frame.nouns.iter().any(|(place, _)| behind(place))
+            || self.frame.filters.iter().any(|(place, _)| behind(place));
+        if !related {
+            self.frame.dangling.push(item.text.clone());
+        }
+    }
+
     fn piece(&self, at: usize) -> Option<&'a Piece> {
         self.items.get(at).map(|item| &item.piece)
     }

@@ -76,6 +76,15 @@ impl Rules<'_> {
             self.at += 1;
             return true;
         }
+        // "in the first 100 kb"
+        if matches!(before, Some(Sense::First)) && matches!(unit, Some(Unit::Bases(k)) if f64::from(k) * value >= 100.0)
+        {
+            self.frame.first = None;
+            self.frame.region = Some(Region { seqid: None, start: 1, end: bases(value, unit) });
+            self.frame.relation.get_or_insert((self.at, Relation::Overlaps));
+            self.at += 1;
+            return true;
+        }
         let point = matches!(before, Some(Sense::Overlaps)) && !matches!(unit, Some(Unit::AminoAcids | Unit::Percent));
         if point {
             let position = bases(value, unit);
