@@ -267,6 +267,11 @@ fn which_one(memory: &Memory) -> Understanding {
     Understanding::Ambiguous { ask: "Which of them?".to_owned(), readings: readings.collect() }
 }
 
+/// "Those within 100 kb of lacZ".
+fn in_a_place(frame: &Frame) -> bool {
+    frame.region.is_some() || (frame.relation.is_some() && !frame.names.is_empty())
+}
+
 /// The last query with more filters, another order, another thing told.
 fn refine(frame: &Frame, last: &Query, memory: &Memory) -> Query {
     let mut query = last.clone();
@@ -275,7 +280,8 @@ fn refine(frame: &Frame, last: &Query, memory: &Memory) -> Query {
         || !frame.sizes.is_empty()
         || !frame.on.is_empty()
         || frame.extreme.is_some()
-        || frame.share;
+        || frame.share
+        || in_a_place(frame);
     let is_feature =
         matches!(last.select, Select::Gene | Select::Protein | Select::Cds | Select::Feature | Select::Kind(_));
     if last.limit.is_some() && chooses && is_feature && !memory.subjects.is_empty() {
@@ -293,6 +299,9 @@ fn refine(frame: &Frame, last: &Query, memory: &Memory) -> Query {
     // "How many of these 10": the limit chose them.
     let mut more = Query::new(query.select.clone());
     more = with_filters(more, frame);
+    if in_a_place(frame) {
+        build::place(&mut more, frame);
+    }
     for (_, noun) in &frame.nouns {
         match noun {
             Noun::Pseudogene => more.filters.push(Filter::Is(Is::Pseudo)),

@@ -176,14 +176,16 @@ pub(super) fn topic(phrase: &str, role: Role, genome: Genome<'_>) -> Result<Topi
     Ok(Topic { filter: has(vec![head.to_owned()]), note: None, known: false })
 }
 
-/// The form of a phrase that products have.
+/// The form of a phrase that most products have: "transporters" is what one product may say, "transporter" what they are.
 fn in_products(phrase: &str, genome: Genome<'_>) -> Result<Option<String>> {
+    let mut best: Option<(i64, String)> = None;
     for form in every_form(phrase) {
-        if genome.phrase(Column::Product, &form)? > 0 {
-            return Ok(Some(form));
+        let found = genome.phrase(Column::Product, &form)?;
+        if found > best.as_ref().map_or(0, |(most, _)| *most) {
+            best = Some((found, form));
         }
     }
-    Ok(None)
+    Ok(best.map(|(_, form)| form))
 }
 
 /// A phrase with its last word, and its words in American and British spelling.

@@ -49,6 +49,24 @@ pub(super) fn list(frame: &Frame, relates: bool) -> Option<Query> {
         Some(Noun::CodingGene) if relates || frame.extreme.is_some() || frame.order || !frame.sizes.is_empty() => {
             Subject { select: Select::Gene, filters: vec![Filter::Is(Is::Coding)] }
         }
+        Some(Noun::Genome) if frame.filters.iter().any(|(_, f)| *f == Filter::Is(Is::Circular)) => {
+            subject(&Noun::Sequence)
+        }
+        // "tRNA and rRNA genes", "genes that are tRNAs or rRNAs"
+        Some(noun)
+            if matches!(noun, Noun::Kind(_)) && kinds(frame).len() > 1
+                || *noun == Noun::Gene
+                    && frame.asks.yes_no
+                    && kinds(frame).iter().any(|kind| kind.ends_with("RNA")) =>
+        {
+            Subject {
+                select: Select::Feature,
+                filters: vec![
+                    Filter::Text(Field::Kind, Match::Is, kinds(frame)),
+                    Filter::Not(Box::new(Filter::Is(Is::Pseudo))),
+                ],
+            }
+        }
         Some(Noun::Neighbour) => return None,
         None | Some(Noun::Region) => no_noun(frame)?,
         Some(Noun::Genome | Noun::Sequence) if frame.noun_is_container() => no_noun(frame)?,
@@ -63,6 +81,21 @@ pub(super) fn list(frame: &Frame, relates: bool) -> Option<Query> {
     }
     tell(&mut query, frame);
     Some(query)
+}
+
+/// The kinds of features that are asked for, not those of a place.
+fn kinds(frame: &Frame) -> Vec<String> {
+    let place = frame.relation.map_or(usize::MAX, |(at, _)| at);
+    let mut kinds: Vec<String> = Vec::new();
+    for (at, noun) in &frame.nouns {
+        if let Noun::Kind(kind) = noun
+            && *at < place
+            && !kinds.contains(kind)
+        {
+            kinds.push(kind.clone());
+        }
+    }
+    kinds
 }
 
 /// Rows where no noun says what they are.

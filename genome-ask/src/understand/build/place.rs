@@ -3,7 +3,7 @@
 use super::*;
 
 /// Where the rows are, in relation to something.
-pub(super) fn place(query: &mut Query, frame: &Frame) {
+pub(in crate::understand) fn place(query: &mut Query, frame: &Frame) {
     if let Some(region) = &frame.region {
         let mut region = region.clone();
         if region.seqid.is_none() && frame.on.len() == 1 {
@@ -37,6 +37,15 @@ pub(super) fn place(query: &mut Query, frame: &Frame) {
         Relation::NextTo if frame.side.is_some() && names.len() > 1 => Relation::Near,
         other => other,
     };
+    // "genes near both lacZ and lacI": of genes, all that are named are places.
+    let genes_before =
+        frame.nouns.iter().any(|(place, noun)| *place < at && matches!(noun, Noun::Gene | Noun::Protein));
+    if names.len() > 1 && relation == Relation::Near && genes_before && frame.names.iter().all(|(place, _)| *place > at)
+    {
+        let near = names.iter().filter_map(|name| related(frame, relation, Place::Named(name.clone())));
+        query.filters.extend(near);
+        return;
+    }
     if let [others @ .., last] = &names[..]
         && !others.is_empty()
         && matches!(relation, Relation::Near | Relation::Overlaps | Relation::Inside)

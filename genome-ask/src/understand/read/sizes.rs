@@ -5,11 +5,16 @@ use super::*;
 impl Rules<'_> {
     /// `shorter than 50 aa`, `between 100 and 200 aa`.
     pub(super) fn comparison(&mut self) -> bool {
-        let Some(Sense::Compare(comparator)) = self.sense(self.at) else { return false };
+        let comparator = match self.sense(self.at) {
+            Some(Sense::Compare(comparator)) => *comparator,
+            // "with an EC number and over 1000 aa": no number stands before.
+            Some(Sense::After(Comparator::Ge)) if self.number(self.at + 1).is_some() => Comparator::Gt,
+            Some(Sense::After(Comparator::Le)) if self.number(self.at + 1).is_some() => Comparator::Lt,
+            _ => return false,
+        };
         let first = self.skip(self.at + 1);
         let Some((a, unit)) = self.number(first) else {
-            if *comparator == Comparator::Between
-                && matches!(self.piece(first), Some(Piece::Name(_) | Piece::NoName(_)))
+            if comparator == Comparator::Between && matches!(self.piece(first), Some(Piece::Name(_) | Piece::NoName(_)))
             {
                 self.frame.relation = Some((self.at, Relation::Between));
                 self.at = first;
@@ -17,12 +22,12 @@ impl Rules<'_> {
             }
             return false;
         };
-        if *comparator == Comparator::Between {
+        if comparator == Comparator::Between {
             let Some((b, second_unit, end)) = self.upper(first) else { return false };
             self.range(first, (a, unit), (b, second_unit), end);
             return true;
         }
-        self.compare(*comparator, first, a, unit, first + 1);
+        self.compare(comparator, first, a, unit, first + 1);
         true
     }
 

@@ -23,7 +23,7 @@ impl Rules<'_> {
                 extreme.by = Some(Field::Parts);
                 end = next + 1;
             }
-            Some(Sense::Noun(Noun::Kind(kind))) if matches!(kind.as_str(), "exon" | "intron") && self.says_most() => {
+            Some(Sense::Noun(Noun::Kind(kind))) if matches!(kind.as_str(), "exon" | "intron") && self.says_many() => {
                 extreme.by = Some(Field::Parts);
                 end = next + 1;
             }
@@ -46,6 +46,11 @@ impl Rules<'_> {
         self.frame.extreme.get_or_insert(extreme);
         self.at = end;
         true
+    }
+
+    /// "The largest intron" is not the gene with most of them.
+    fn says_many(&self) -> bool {
+        matches!(&*self.items[self.at].text.to_lowercase(), "most" | "fewest" | "least")
     }
 
     pub(super) fn says_most(&self) -> bool {
