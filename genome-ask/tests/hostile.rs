@@ -188,3 +188,20 @@ fn a_sequence_alone_tells_no_genes() {
     assert_eq!(run("list sequence").rows[1].line, Some(3));
     assert_eq!(run("list region(c1:2-7) extract dna").rows[0].sequence.as_deref(), Some("GAATTC"));
 }
+
+/// What is meant is clear: the file is read, and every answer says what is wrong with it. What is not clear is an error.
+#[test]
+fn broken_attributes_are_told_with_every_answer() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("broken.gff3");
+    let gene =
+        |range: &str, more: &str| format!("##gff-version 3\nchr1\t.\tgene\t{range}\t.\t+\t.\tID=g1;Name=abcD{more}\n");
+    std::fs::write(&file, gene("10\t99", ";note=a=b c")).unwrap();
+    let index = Index::open(&[Source::new(&file)], &Store::Memory).unwrap();
+    let answer = index.run(&Query::parse("count gene").unwrap()).unwrap();
+    assert_eq!(answer.count, 1);
+    assert!(answer.caveats.iter().any(|note| note.contains("reserved-letter") && note.contains("%3D")), "{answer:?}");
+    std::fs::write(&file, gene("99\tten", "")).unwrap();
+    let error = Index::open(&[Source::new(&file)], &Store::Memory).unwrap_err().to_string();
+    assert!(error.contains("broken.gff3") && error.contains('2'), "{error}");
+}

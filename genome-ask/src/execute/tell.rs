@@ -57,6 +57,14 @@ impl Run<'_> {
 
     fn general_caveats(&mut self) {
         let genomes = self.index.genomes().unwrap_or_default();
+        for genome in &genomes {
+            if let Some(forgiven) = &genome.forgiven {
+                self.caveat(format!(
+                    "{} breaks rules of its format and was read all the same: {forgiven}",
+                    genome.name
+                ));
+            }
+        }
         let uses_genes = matches!(self.query.select, Select::Gene | Select::Run { .. } | Select::Intergenic);
         if uses_genes && genomes.iter().any(|g| g.genes_implied) {
             self.caveat("the file has no gene features; coding sequences and RNAs stand in, one for each locus");

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use genome_formats::{
-    Cds, CdsLine, CdsLines, FastaReader, Format, GffDialect, GffReader, GffView, Input, Letters, Span, Strand,
+    Cds, CdsLine, CdsLines, FastaReader, Format, GffDialect, GffReader, GffView, Input, Letters, Mode, Span, Strand,
 };
 
 use super::facts::Role;
@@ -116,7 +116,8 @@ pub(super) fn read(
     let input = Input::open(path)?;
     let name = input.name().to_owned();
     let (tracked, seen) = Tracked::new(input, Layout::Gff);
-    let mut reader = GffReader::new(name.as_str(), tracked, dialect);
+    // A `=` or `&` that is not encoded, a CDS without its phase: what is meant is clear, and every answer says that it was broken.
+    let mut reader = GffReader::new(name.as_str(), tracked, dialect).with_mode(Mode::Lenient);
     let mut table = Table { limit, ..Table::default() };
     let mut at = 0;
     let mut regions: HashMap<u32, u64> = HashMap::new();
@@ -125,6 +126,7 @@ pub(super) fn read(
         at += 1;
         table.take(&view, line, dialect)?;
     }
+    writer.forgiven(reader.forgiven())?;
     for (number, seq) in (0..).zip(&table.seqs.names) {
         regions.extend(reader.sequence_region(seq.as_bytes()).map(|span| (number, span.end())));
     }

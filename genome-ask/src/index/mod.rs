@@ -147,6 +147,8 @@ pub struct GenomeInfo {
     pub has_residues: bool,
     /// There are no gene features; each locus counts as one.
     pub genes_implied: bool,
+    /// Which rules of the format the file breaks, how often, and where first, if it was read in spite of that.
+    pub forgiven: Option<String>,
 }
 
 /// An index, open for questions: nothing that is asked can change it.
@@ -276,7 +278,7 @@ impl Index {
             "SELECT id, name, format, organism, has_residues, genes_implied, \
              (SELECT count(*) FROM sequences s WHERE s.genome = g.id), \
              (SELECT coalesce(sum(length), 0) FROM sequences s WHERE s.genome = g.id), \
-             (SELECT count(*) FROM features f WHERE f.genome = g.id) FROM genomes g ORDER BY id",
+             (SELECT count(*) FROM features f WHERE f.genome = g.id), forgiven FROM genomes g ORDER BY id",
         )?;
         let mut files = self.db.prepare("SELECT path, sha256 FROM files WHERE genome = ?1 ORDER BY rowid")?;
         let mut rows = statement.query([])?;
@@ -295,6 +297,7 @@ impl Index {
                 sequences: count(6)?,
                 bases: count(7)?,
                 features: count(8)?,
+                forgiven: row.get(9)?,
                 files: of.iter().map(|(path, _)| PathBuf::from(path)).collect(),
                 sha256: of.into_iter().map(|(_, hash)| hash).collect(),
             });

@@ -2,14 +2,15 @@
 //! answers do.
 
 /// Rises with every change of the tables: an index of another version is built again.
-pub(super) const SCHEMA_VERSION: i64 = 2;
+pub(super) const SCHEMA_VERSION: i64 = 3;
 
 pub(super) const TABLES: &str = "
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE genomes (
     id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, format TEXT NOT NULL,
     has_annotation INTEGER NOT NULL DEFAULT 0, has_residues INTEGER NOT NULL DEFAULT 0,
-    genes_implied INTEGER NOT NULL DEFAULT 0, unnamed INTEGER NOT NULL DEFAULT 0, organism TEXT);
+    genes_implied INTEGER NOT NULL DEFAULT 0, unnamed INTEGER NOT NULL DEFAULT 0, organism TEXT,
+    forgiven TEXT);
 CREATE TABLE files (genome INTEGER NOT NULL, path TEXT NOT NULL, sha256 TEXT NOT NULL, bytes INTEGER NOT NULL, modified INTEGER NOT NULL);
 CREATE TABLE sequences (
     id INTEGER PRIMARY KEY, genome INTEGER NOT NULL, name TEXT NOT NULL, description TEXT, organism TEXT,

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
 use std::path::Path;
 
-use genome_formats::Cds;
+use genome_formats::{Cds, Forgiven};
 use rusqlite::{Connection, Statement, params};
 
 use super::facts::{Facts, Qualifiers, Role, is_unknown_function};
@@ -122,6 +122,15 @@ impl<'c> Writer<'c> {
     /// The file that the following rows come from.
     pub(super) fn set_file(&mut self, file: &Path) {
         self.file = file.file_name().unwrap_or(file.as_os_str()).to_string_lossy().into_owned();
+    }
+
+    /// What is wrong with the genome's file, which was read in spite of that.
+    pub(super) fn forgiven(&mut self, what: &Forgiven) -> Result<()> {
+        if what.total() > 0 {
+            let text = what.to_string();
+            self.db.execute("UPDATE genomes SET forgiven = ?2 WHERE id = ?1", params![self.genome, text])?;
+        }
+        Ok(())
     }
 
     pub(super) fn sequence(&mut self, new: &NewSequence<'_>) -> Result<i64> {
