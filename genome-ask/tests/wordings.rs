@@ -5,6 +5,7 @@ mod common;
 use genome_ask::{Dialogue, Index, Reply, ReplyKind, Source, Store};
 
 const ECOLI: &str = "genomes/ecoli_k12_mg1655/GCF_000005845.2_ASM584v2_genomic.gbff.gz";
+const MYCOPLASMA: &str = "genomes/mycoplasma_alvi/mycoplasma_alvi.gbk.gz";
 const PHIX: &str = "genomes/phage_phix174/NC_001422.gbk";
 const CHLOROPLAST: &str = "genomes/arabidopsis_chloroplast/NC_000932.gb";
 
@@ -45,6 +46,7 @@ fn misread_wordings_are_read() {
             ("transporters near lacZ", 2),
         ],
     );
+    check(MYCOPLASMA, &[("GC content per contig", 7)]);
     check(PHIX, &[("how many genes are there?", 11)]);
     check(CHLOROPLAST, &[("which proteins are in photosystem I", 7), ("how many genes have introns?", 23)]);
 }

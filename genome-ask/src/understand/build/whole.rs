@@ -172,7 +172,7 @@ pub(super) fn gc(frame: &Frame) -> Option<Query> {
     let each = frame.group == Some(Field::Seqid);
     match frame.noun() {
         Some(Noun::Window) => None,
-        Some(Noun::Sequence) if each => {
+        None | Some(Noun::Sequence | Noun::Genome) if each => {
             let mut query = Query::new(Select::Sequence);
             query.show = vec![Field::Gc];
             Some(query)
