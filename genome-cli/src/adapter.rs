@@ -69,7 +69,7 @@ fn base_of(
 }
 
 fn load<C: LayerMethod>(folder: AdapterFolder, config: &C, base: &Base) -> Result<Loaded<C::Adapter>> {
-    let fresh = Adapters::attach(base, &config.layers(&HEADS), config, 0, &Device::flex())?;
+    let fresh = folder.attach(base, &config.layers(&HEADS), config, &Device::flex())?;
     let loaded = folder.load(fresh)?;
     loaded.check_base_layers(base)?;
     Ok(loaded)

@@ -142,6 +142,34 @@ fn adapters_are_combined_and_converted() {
     assert!(error.contains("dare_ties"), "{error}");
 }
 
+/// What is wrong with a folder is told with its file, and with both shapes where shapes differ.
+#[test]
+fn broken_folders_are_told() {
+    let dir = folder();
+    let (case, base) = case("lora_bert", "bert");
+    let broken = dir.path().join("broken");
+    std::fs::create_dir(&broken).unwrap();
+    std::fs::copy(case.join("final/adapter_model.safetensors"), broken.join("adapter_model.safetensors")).unwrap();
+    let text = std::fs::read_to_string(case.join("final/adapter_config.json")).unwrap();
+    let config: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let cases = [
+        ("r", serde_json::json!(400), "adapter rank 400 exceeds min(48, 48)"),
+        ("r", serde_json::json!(3), "is [4, 48], expected [3, 48]"),
+        ("target_modules", serde_json::json!(["valeu"]), "near it: value"),
+        ("lora_aplha", serde_json::json!(99), "is \"lora_alpha\" meant?"),
+    ];
+    for (field, value, expected) in cases {
+        let mut config = config.clone();
+        config[field] = value;
+        std::fs::write(broken.join("adapter_config.json"), config.to_string()).unwrap();
+        let args = ["adapter", "merge", "broken", "--out", "merged", "--base", base.to_str().unwrap()];
+        let done = genome(dir.path(), &args).assert().code(2);
+        let told = String::from_utf8(done.get_output().stderr.clone()).unwrap();
+        assert!(told.contains("broken/adapter_") && told.contains(expected), "{told}");
+        assert!(!dir.path().join("merged").exists());
+    }
+}
+
 #[test]
 fn a_run_is_planned() {
     let dir = folder();

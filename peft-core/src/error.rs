@@ -18,6 +18,14 @@ pub enum Error {
         /// Up to five layer paths that look like it, best first.
         near: Vec<String>,
     },
+    /// A folder's settings that do not fit the base model.
+    #[error("{}: {source}", file.display())]
+    Settings {
+        /// The folder's `adapter_config.json`.
+        file: PathBuf,
+        /// What does not fit.
+        source: Box<Error>,
+    },
     /// Targets that match layers of which the exclusions leave none.
     #[error("targets {targets} match {matched} linear layers, and every one of them is excluded")]
     AllExcluded {

@@ -157,7 +157,8 @@ impl<A: FolderAdapter + 'static, C: LayerMethod<Adapter = A>> Tuning for OnLayer
     ) -> Result<(Self, BTreeMap<String, HostTensor>)> {
         let method: C = folder.config()?;
         let layers = method.layers(&HEADS).lenient(base);
-        let loaded = folder.load(Adapters::attach(base, &layers, &method, 0, device)?)?;
+        let fresh = folder.attach(base, &layers, &method, device)?;
+        let loaded = folder.load(fresh)?;
         loaded.check_base_layers(base)?;
         Ok((Self { adapters: loaded.adapters, method }, loaded.modules))
     }

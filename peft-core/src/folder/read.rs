@@ -6,6 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use burn::module::Module;
+use burn::tensor::Device;
 use serde_json::{Map, Value};
 
 use super::config;
@@ -16,7 +17,7 @@ use super::{
 use crate::copies::Copied;
 use crate::sites::{all_sites, base_layers};
 use crate::target::owns;
-use crate::{Adapters, Error, FolderAdapter, Result, SiteKind};
+use crate::{Adapters, Error, FolderAdapter, Method, Result, Selection, SiteKind};
 
 /// The contents of an adapter folder.
 #[derive(Clone, Debug)]
@@ -139,6 +140,21 @@ impl AdapterFolder {
             }),
             _ => Ok(()),
         }
+    }
+
+    /// New adapters for the layers of `base` that the folder's settings mean, for [`AdapterFolder::load`] to fill.
+    ///
+    /// # Errors
+    /// [`Error::Settings`] with the folder's file and what [`Adapters::attach`] says.
+    pub fn attach<M: Module, C: Method>(
+        &self,
+        base: &M,
+        selection: &Selection,
+        method: &C,
+        device: &Device,
+    ) -> Result<Adapters<C::Adapter>> {
+        Adapters::attach(base, selection, method, 0, device)
+            .map_err(|source| Error::Settings { file: self.config_file.clone(), source: Box::new(source) })
     }
 
     /// Fills `adapters`, attached with the folder's own settings, and hands out the modules trained whole.
